@@ -1,0 +1,34 @@
+# Two commands: `make bench` sets up and runs the main job, `make test` sets up and passes the tests.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: bench test lint benchmark clean
+
+bench: $(VENV)/.installed
+	$(BIN)/bench run attention --seq 8k
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -W error -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/.installed-test
+	$(BIN)/python tests/benchmarks/figures.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml .github/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .github/constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .github/constraints.txt \
+		pytest hypothesis hatchling ruff mypy pyperf
+	touch $@

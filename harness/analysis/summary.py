@@ -1,0 +1,122 @@
+"""Samples to measurements: one row for each case and metric, with an interval where the data allow one."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from harness.analysis.interval import two_level
+from harness.core.measurement import Measurement
+from harness.core.metric import DERIVED, METRICS, PRIMARY
+from harness.core.trial import OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.core.case import Case, Group, PlannedCase
+    from harness.core.trial import Sample, Trial
+
+# CPU time this far below wall time, where the work is on the CPU: the worker waited for a core.
+_CONTENDED = 0.9
+# A share of the machine's cores that others took in the median turn, above which the time is theirs too.
+_OTHERS = 0.1
+
+
+def summarise(groups: Iterable[Group], trials: Iterable[Trial]) -> list[Measurement]:
+    """Return the measurements of every case, in the order of the plan.
+
+    Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
+    """
+    by_case = defaultdict[object, list["Trial"]](list)
+    for trial in trials:
+        by_case[trial.case].append(trial)
+    rows = []
+    for group in groups:
+        for planned in group.cases:
+            rows += _of_case(planned, by_case[planned.case])
+    return rows
+
+
+def round_medians(trials: Iterable[Trial], metric: str = PRIMARY) -> dict[int, dict[int, float]]:
+    """Return the median of each round, by launch and round; the round is the unit in which cases are paired."""
+    medians: dict[int, dict[int, float]] = {}
+    for trial in trials:
+        rounds = defaultdict[int, list[float]](list)
+        for sample in trial.samples:
+            if sample.metric == metric and sample.round >= 0:
+                rounds[sample.round].append(sample.value)
+        if rounds and trial.status == OK:
+            medians[trial.launch] = {number: statistics.median(values) for number, values in rounds.items()}
+    return medians
+
+
+def _of_case(planned: PlannedCase, trials: list[Trial]) -> list[Measurement]:
+    metrics = dict.fromkeys(sample.metric for trial in trials for sample in trial.samples)
+    rows = [row for metric in metrics if (row := _of_metric(planned.case, metric, trials))]
+    by_metric = {row.metric: row for row in rows}
+    if time := by_metric.get(PRIMARY):
+        work = dict(zip(DERIVED, (planned.cost.flops, planned.cost.bytes), strict=True))
+        rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
+    return rows
+
+
+def _of_metric(case: Case, metric: str, trials: list[Trial]) -> Measurement | None:
+    samples = [(trial, s) for trial in trials for s in trial.samples if s.metric == metric and _counts(trial, s)]
+    if not samples:
+        return None
+    values = [sample.value for _, sample in samples]
+    launches = len({trial.launch for trial, _ in samples})
+    median = statistics.median(values)
+    factor = _interval_factor(trials, metric)
+    flags = dict.fromkeys(flag for _, sample in samples for flag in sample.flags.split(",") if flag)
+    if metric == PRIMARY:
+        flags |= dict.fromkeys(_machine_flags(trials))
+    return Measurement(case, metric, len(values), launches, median, median / factor, median * factor, tuple(flags))
+
+
+def _counts(trial: Trial, sample: Sample) -> bool:
+    """Return whether a sample may be summarised: times of a case that failed, even at its end, may not."""
+    return trial.status == OK or sample.round < 0
+
+
+def _interval_factor(trials: list[Trial], metric: str) -> float:
+    """Return the factor that spans the 95 % interval about the median; NaN for what is not observed in rounds."""
+    medians = round_medians(trials, metric)
+    if (
+        not medians
+        or METRICS[metric].better is None
+        or any(v <= 0 for rounds in medians.values() for v in rounds.values())
+    ):
+        return math.nan
+    return math.exp(two_level([[math.log(v) for v in rounds.values()] for rounds in medians.values()]).half)
+
+
+def _machine_flags(trials: list[Trial]) -> list[str]:
+    """Return what the machine's state says against the times."""
+    flags = []
+    if len({trial.launch for trial in trials if trial.status == OK}) == 1:
+        flags.append("one_launch")
+    ratios = [
+        cpu.value / wall.value
+        for trial in trials
+        for wall, cpu in zip(_values(trial, PRIMARY), _values(trial, "cpu_time"), strict=False)
+        if wall.value
+    ]
+    if ratios and statistics.median(ratios) < _CONTENDED:
+        flags.append("waiting")
+    others = [sample.value for trial in trials for sample in _values(trial, "others_share")]
+    if others and statistics.median(others) > _OTHERS:
+        flags.append("contended")
+    return flags
+
+
+def _values(trial: Trial, metric: str) -> list[Sample]:
+    return [sample for sample in trial.samples if sample.metric == metric]
+
+
+def _rate(time: Measurement, metric: str, amount: float) -> Measurement:
+    """Return work over time; a long time is a low rate, so the ends of the interval change places."""
+    low, high = amount / time.ci_high, amount / time.ci_low
+    return Measurement(time.case, metric, time.n, time.launches, amount / time.median, low, high, time.flags)

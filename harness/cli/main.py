@@ -1,0 +1,63 @@
+"""The command ``bench``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from harness.cli.list import list_command
+from harness.cli.run import run_app
+from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
+
+app = typer.Typer(
+    name="bench",
+    help="Measure implementations of deep-learning workloads against each other, so that the numbers can be believed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(run_app, name="run")
+app.command("list")(list_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"benchwright {metadata.version('benchwright')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _bench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
+def main() -> None:
+    """Run a command; every expected fault is one line on the standard error, and an exit code."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (UsageError, HarnessError) as error:
+        _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_HARNESS)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        # The usage errors of Typer's parser; their class is not part of its interface.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), EXIT_USAGE)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo("bench: " + " ".join(message.split()), err=True)
+    sys.exit(code)

@@ -1,0 +1,72 @@
+"""The options of ``bench run``, and commands whose further options come from a workload's axes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from harness.core.suite import MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.core.workload import Workload
+
+_SELECTION, _MEASURING, _OUTPUT = "Selection", "Measuring", "Output"
+
+# Name: type, default, what --help says, its panel. Settings are text: core.suite.SETTINGS parses them, for suites too.
+_TEXT, _WORDS = str | None, list[str] | None
+_OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
+    "impl": (_TEXT, None, "Implementations, separated by commas; all where left out.", _SELECTION),
+    "load": (_WORDS, None, "A Python file with implementations or workloads of your own.", _SELECTION),
+    "device": (_TEXT, None, "cpu, cuda or cuda:N; a GPU where there is one.", _MEASURING),
+    "launches": (_TEXT, None, "Fresh interpreters: the replicate of every claim. \\[default: 3]", _MEASURING),
+    "precision": (_TEXT, None, "Stop when the median is known this well. \\[default: 1%]", _MEASURING),
+    "budget": (_TEXT, None, "Measuring time of a case over all launches. \\[default: 30s]", _MEASURING),
+    "timeout": (_TEXT, None, "Time of a case in one launch before it is killed. \\[default: 5m]", _MEASURING),
+    "threads": (_TEXT, None, "CPU threads; the usable cores where left out.", _MEASURING),
+    "mode": (_TEXT, None, f"A sample on CUDA: {', '.join(MODES)}. \\[default: cold]", _MEASURING),
+    "seed": (_TEXT, None, "Fixes the inputs and the order of turns. \\[default: 0]", _MEASURING),
+    "results": (str, "results", "The folder in which the run's folder is made.", _OUTPUT),
+    "tag": (_WORDS, None, "key=value, kept with the run.", _OUTPUT),
+    "dry_run": (bool, False, "Print the plan with an estimate, and measure nothing.", _OUTPUT),
+    "json": (bool, False, "Print the result as JSON.", _OUTPUT),
+    "quiet": (bool, False, "Print the run's folder only.", _OUTPUT),
+}
+
+
+def with_options(call: Callable[..., int], workload: Workload | None) -> Callable[..., int]:
+    """Return a function whose signature has the axes of a workload, then the options of every run.
+
+    ``call`` receives ``axes``, the values that were given by axis, and the options by name.
+    """
+    axes = workload.axes if workload else ()
+    parameters = []
+    for axis in axes:
+        option = typer.Option(
+            None,
+            f"--{axis.name.replace('_', '-')}",
+            help=f"{axis.help} ({axis.hint}) \\[default: {axis.default}]",
+            metavar="VALUES",
+            rich_help_panel=f"Axes of {workload.name}: values, or sweeps such as 1k,2k" if workload else None,
+        )
+        parameters.append(_parameter(f"axis_{axis.name}", str | None, option))
+    for name, (kind, default, help, panel) in _OPTIONS.items():
+        if name != "impl" or workload:
+            flag = f"--{name.replace('_', '-')}"
+            option = typer.Option(default, flag, help=help, rich_help_panel=panel, show_default=bool(default))
+            parameters.append(_parameter(name, kind, option))
+
+    def command(**values: Any) -> int:
+        given = {axis.name: values.pop(f"axis_{axis.name}") for axis in axes}
+        return call(axes={name: value for name, value in given.items() if value is not None}, **values)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)

@@ -1,0 +1,97 @@
+"""``bench run``: measure a workload or a suite."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from harness.catalog import Catalog, load_catalog, read_suite
+from harness.cli.options import with_options
+from harness.core.errors import UsageError, unknown
+from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
+
+
+class _Runnables(TyperGroup):
+    """Workloads and suites as commands, made when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all workloads, then of all suites."""
+        catalog = _catalog(())
+        return [*catalog.workloads, *catalog.suites]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a workload, a suite, or a suite's file."""
+        catalog = _catalog(_loads([*ctx.args, *sys.argv]))
+        if workload := catalog.workloads.get(cmd_name):
+            call = partial(_run_workload, catalog, cmd_name)
+            return _command(cmd_name, workload.help, with_options(call, workload), "Workloads")
+        suite = read_suite(Path(cmd_name)) if cmd_name.endswith(".toml") else catalog.suites.get(cmd_name)
+        if suite:
+            call = partial(_run_suite, catalog, suite)
+            return _command(cmd_name, suite.help, with_options(call, None), "Suites")
+        raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
+
+
+run_app = typer.Typer(cls=_Runnables, invoke_without_command=True, rich_markup_mode="markdown")
+
+
+@run_app.callback(help="Measure a workload or a suite: `bench run attention --seq 8k`.")
+def _run(
+    ctx: typer.Context,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Measure what an interrupted run still lacks."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --resume: print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="With --resume: print the run's folder only.")] = False,
+) -> int:
+    if resume is not None:
+        from harness.cli.measure import resume_and_print
+
+        if ctx.invoked_subcommand:
+            raise UsageError("--resume takes everything from the run; name no workload with it")
+        return resume_and_print(resume, json=json, quiet=quiet)
+    if not ctx.invoked_subcommand:
+        typer.echo(ctx.get_help())
+    return 0
+
+
+def _run_workload(catalog: Catalog, name: str, *, axes: dict[str, str], impl: str | None, **options: Any) -> int:
+    chosen = tuple(part.strip() for part in impl.split(",") if part.strip()) if impl else ()
+    suite = Suite(name, "", (Selection(name, chosen, axes),), Policy())
+    return _run_suite(catalog, suite, axes={}, **options)
+
+
+def _run_suite(catalog: Catalog, suite: Suite, *, axes: dict[str, str], **options: Any) -> int:
+    from harness.cli.measure import measure_and_print
+
+    del axes, options["load"]  # a suite states its own axes; files are loaded already
+    settings = {name: options.pop(name) for name in SETTINGS}
+    return measure_and_print(catalog, suite.name, suite.selections, with_settings(suite.policy, settings), **options)
+
+
+def _command(name: str, help: str, function: Any, panel: str) -> Any:
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    app.command(name, help=help, rich_help_panel=panel)(function)
+    return get_command(app)
+
+
+def _loads(words: list[str]) -> tuple[str, ...]:
+    """Return the files after ``--load``, which must be known before the workloads in them can be."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    files = [following if word == "--load" else word.partition("=")[2] for word, following in pairs if _is_load(word)]
+    return tuple(dict.fromkeys(files))
+
+
+def _is_load(word: str) -> bool:
+    return word == "--load" or word.startswith("--load=")
+
+
+def _catalog(files: tuple[str, ...]) -> Catalog:
+    return load_catalog(files)

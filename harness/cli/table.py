@@ -1,0 +1,194 @@
+"""Results for people and for machines, from the same rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.errors import EXIT_INTERRUPTED
+from harness.core.metric import format_value, three_digits
+from harness.core.trial import OK, SKIPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.ratio import Ratio
+    from harness.analysis.rows import GroupTable, Row
+    from harness.core.measurement import Measurement
+    from harness.plan import Plan
+    from harness.store.read import Run
+
+_MEMORY = ("device_peak_allocated", "peak_memory")
+_STYLES = {OK: "green", SKIPPED: "dim"}
+# Where the output is no terminal, nothing should wrap.
+_FILE_WIDTH = 160
+
+
+def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
+    """Print a table for each group, what went wrong below it, and where everything is kept."""
+    console = _console()
+    for table in tables:
+        console.print(_table(table))
+        for row in table.rows:
+            if row.message:
+                console.print(Text(f"  {row.case.implementation}: {row.message}", style=_style(row)), soft_wrap=True)
+        console.print()
+    console.print(Text(_conditions(run), style="dim"), soft_wrap=True)
+    console.print(Text(str(run.folder)), soft_wrap=True)
+    if code == EXIT_INTERRUPTED:
+        console.print(Text(f"interrupted; go on with: bench run --resume {run.folder}"), soft_wrap=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what would run, what would be skipped and why, and how long it may take."""
+    console = _console()
+    for group in plan.groups:
+        table = Table(title=Text(group.id), title_justify="left", box=box.SIMPLE_HEAD)
+        for name in ("implementation", "memory", "plan"):
+            table.add_column(name, overflow="fold")
+        for planned in group.cases:
+            memory = "" if planned.memory is None else format_value(planned.memory, "B")
+            style = "dim" if planned.skip else ""
+            plan_text = f"skip: {planned.skip}" if planned.skip else "run"
+            table.add_row(*(Text(text, style=style) for text in (planned.case.implementation, memory, plan_text)))
+        console.print(table)
+        if not group.interleaved:
+            console.print(Text("  one at a time: these do not fit the memory side by side"), soft_wrap=True)
+    policy = plan.policy
+    console.print(
+        Text(
+            f"{plan.runnable} cases on {policy.device} in {policy.launches} launches; "
+            f"at most {plan.estimate_s:.0f} s of timing, and the checks, warm-ups and memory passes"
+        ),
+        soft_wrap=True,
+    )
+
+
+def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
+    """Print the rows of every group as one JSON document."""
+    groups = [
+        {
+            "group": table.group.id,
+            "baseline": table.group.baseline,
+            "interleaved": table.group.interleaved,
+            "rows": [_json_row(row) for row in table.rows],
+        }
+        for table in tables
+    ]
+    document = {"run": str(run.folder), "exit_code": code, "tags": run.meta["tags"], "groups": groups}
+    typer.echo(json.dumps(_finite(document), indent=1))
+
+
+def _table(table: GroupTable) -> Table:
+    """Draw a group; a column in which no case has anything is left out."""
+    columns: dict[str, list[str | Text]] = {
+        "implementation": [row.case.implementation for row in table.rows],
+        "status": [Text(row.status, style=_style(row)) for row in table.rows],
+        "time": [_timed(row.measurements.get("time")) for row in table.rows],
+        f"time / {table.group.baseline}": [_ratio(row.ratio) for row in table.rows],
+        "throughput": [_value(row.measurements.get("flops_per_s")) for row in table.rows],
+        "memory": [_first_value(row, _MEMORY) for row in table.rows],
+        "max error": [_value(row.measurements.get("max_abs_error")) for row in table.rows],
+        "flags": [Text(" ".join(row.flags), style="yellow") for row in table.rows],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
+    drawn = Table(title=Text(table.group.id, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in shown:
+        left = name in ("implementation", "status", "flags")
+        drawn.add_column(name, justify="left" if left else "right", no_wrap=name != "flags")
+    for cells in zip(*shown.values(), strict=True):
+        drawn.add_row(*cells)
+    return drawn
+
+
+def _value(measurement: Measurement | None) -> str:
+    return format_value(measurement.median, measurement.unit) if measurement else ""
+
+
+def _first_value(row: Row, metrics: Sequence[str]) -> str:
+    return next((_value(m) for name in metrics if (m := row.measurements.get(name))), "")
+
+
+def _timed(measurement: Measurement | None) -> str:
+    """Write a time with the larger side of its interval, as a percentage of the median."""
+    if not measurement or math.isnan(measurement.ci_high):
+        return _value(measurement)
+    return f"{_value(measurement)} ±{_two_digits(100 * (measurement.ci_high / measurement.median - 1))}%"
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    if not ratio:
+        return ""
+    if not math.isfinite(ratio.ci_high):
+        return three_digits(ratio.value)
+    return f"{three_digits(ratio.value)} ±{_two_digits(100 * (ratio.ci_high / ratio.value - 1))}%"
+
+
+def _two_digits(percentage: float) -> str:
+    return f"{percentage:.1f}" if percentage < 10 else f"{percentage:.0f}"
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_FILE_WIDTH)
+
+
+def _style(row: Row) -> str:
+    return _STYLES.get(row.status, "red")
+
+
+def _conditions(run: Run) -> str:
+    """Write the machine and the policy in one line."""
+    environment, policy = run.environment, run.policy
+    machine = f"{environment.cpu_model}, {environment.cpus_usable} cores"
+    if policy.device.startswith("cuda"):
+        machine = f"{environment.gpus[int(policy.device.partition(':')[2])].name}, driver {environment.driver}"
+    parts = (
+        f"torch {environment.packages['torch']}",
+        f"{policy.launches} launches",
+        f"{policy.threads} threads",
+    )
+    return " · ".join((machine, *parts, f"mode {policy.mode}", f"seed {policy.seed}"))
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    metrics = {
+        name: {
+            "unit": m.unit,
+            "median": m.median,
+            "ci_low": m.ci_low,
+            "ci_high": m.ci_high,
+            "n": m.n,
+            "launches": m.launches,
+        }
+        for name, m in row.measurements.items()
+    }
+    return {
+        "case": row.case.id,
+        "implementation": row.case.implementation,
+        "params": row.case.params,
+        "status": row.status,
+        "message": row.message,
+        "ratio": asdict(row.ratio) if row.ratio else None,
+        "metrics": metrics,
+        "flags": list(row.flags),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinities by null, which JSON has."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

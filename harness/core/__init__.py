@@ -1,0 +1,1 @@
+"""The words of the project as data: standard library only, nothing here measures anything."""

@@ -1,0 +1,104 @@
+"""A case is one implementation at one point of its workload's axes; a group is all cases at one point."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.core.workload import Cost
+
+if TYPE_CHECKING:
+    from harness.core.axis import Scalar
+
+
+@dataclass(frozen=True)
+class Case:
+    """One implementation of a workload at one value of every axis, in the order of the axes."""
+
+    workload: str
+    implementation: str
+    point: tuple[tuple[str, Scalar], ...]
+
+    @property
+    def params(self) -> dict[str, Scalar]:
+        """The value of every axis by name."""
+        return dict(self.point)
+
+    @property
+    def params_json(self) -> str:
+        """The parameters as JSON text with sorted keys: the form in which tables keep them."""
+        return json.dumps(self.params, sort_keys=True)
+
+    @property
+    def group(self) -> str:
+        """The name shared by all cases that answer the same question: ``attention[seq=8192,dtype=bf16]``."""
+        return f"{self.workload}[{describe(self.point)}]"
+
+    @property
+    def id(self) -> str:
+        """The stable name of the case: ``attention/naive[seq=8192,dtype=bf16]``."""
+        return f"{self.workload}/{self.implementation}[{describe(self.point)}]"
+
+
+@dataclass(frozen=True)
+class PlannedCase:
+    """A case with what the plan knows of it before it runs.
+
+    Attributes:
+        case: what will be measured.
+        cost: the work of one step.
+        memory: predicted bytes at the peak of a step, inputs included; None where nothing is declared.
+        skip: why it will not run; empty where it will.
+    """
+
+    case: Case
+    cost: Cost = field(default_factory=Cost)
+    memory: int | None = None
+    skip: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cases that answer one question, measured against each other.
+
+    Attributes:
+        id: the question.
+        baseline: the implementation that ratios are taken to.
+        cases: in the order in which they are shown.
+        interleaved: whether the workers fit the memory side by side, so that they can take turns.
+    """
+
+    id: str
+    baseline: str
+    cases: tuple[PlannedCase, ...]
+    interleaved: bool = True
+
+    @property
+    def runnable(self) -> tuple[PlannedCase, ...]:
+        """The cases without a reason to be skipped."""
+        return tuple(planned for planned in self.cases if not planned.skip)
+
+
+def describe(point: tuple[tuple[str, Scalar], ...]) -> str:
+    """Write a point as ``seq=8192,dtype=bf16,causal=false``."""
+    return ",".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in point)
+
+
+def group_to_json(group: Group) -> dict[str, Any]:
+    """Return the group as JSON-ready data."""
+    return asdict(group)
+
+
+def group_from_json(data: dict[str, Any]) -> Group:
+    """Rebuild a group from :func:`group_to_json`."""
+    planned = tuple(
+        PlannedCase(case_from_json(item["case"]), Cost(**item["cost"]), item["memory"], item["skip"])
+        for item in data["cases"]
+    )
+    return Group(data["id"], data["baseline"], planned, data["interleaved"])
+
+
+def case_from_json(data: dict[str, Any]) -> Case:
+    """Rebuild a case from its fields, in which JSON has made lists of tuples."""
+    return Case(data["workload"], data["implementation"], tuple((name, value) for name, value in data["point"]))

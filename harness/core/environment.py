@@ -1,0 +1,82 @@
+"""The machine and its software, as kept with every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+# What may differ between two runs whose numbers can still be compared: identity, momentary state, the code under test.
+_VOLATILE = {"host", "load_1min", "memory_available", "git_commit", "git_dirty", "benchwright"}
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device, as the driver describes it (bytes, watts, hertz)."""
+
+    index: int
+    name: str
+    uuid: str
+    capability: tuple[int, int]
+    memory_total: int
+    memory_free: int
+    power_limit_w: float | None = None
+    max_sm_clock_hz: float | None = None
+    persistence: bool | None = None
+    ecc: bool | None = None
+    mig: bool | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Machine and software. Sizes are bytes; a field that cannot be read is None or empty."""
+
+    host: str
+    kernel: str
+    cpu_model: str
+    cpus_online: int
+    cpus_usable: int
+    governor: str
+    memory_total: int
+    memory_available: int
+    container: str
+    load_1min: float
+    python: str
+    benchwright: str
+    packages: dict[str, str]
+    torch_cuda: str
+    driver: str
+    gpus: tuple[Gpu, ...]
+    gpu_reason: str
+    git_commit: str
+    git_dirty: bool
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def _deciding(self) -> dict[str, Any]:
+        data = {key: value for key, value in asdict(self).items() if key not in _VOLATILE}
+        data["gpus"] = [{k: v for k, v in gpu.items() if k != "memory_free"} for gpu in data["gpus"]]
+        return json.loads(json.dumps(data))  # type: ignore[no-any-return]
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash over the fields that decide whether two runs can be compared."""
+        text = json.dumps(self._deciding(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def differences(self, other: Environment) -> list[str]:
+        """The deciding fields in which two environments differ, as ``name: ours -> theirs``."""
+        ours, theirs = self._deciding(), other._deciding()
+        return [f"{key}: {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]]
+
+
+def environment_to_json(environment: Environment) -> dict[str, Any]:
+    """Return the environment as JSON-ready data, its fingerprint included."""
+    return {**asdict(environment), "fingerprint": environment.fingerprint}
+
+
+def environment_from_json(data: dict[str, Any]) -> Environment:
+    """Rebuild an environment from :func:`environment_to_json`."""
+    known = {item.name for item in fields(Environment)}
+    gpus = tuple(Gpu(**{**gpu, "capability": tuple(gpu["capability"])}) for gpu in data["gpus"])
+    return Environment(**{**{key: value for key, value in data.items() if key in known}, "gpus": gpus})

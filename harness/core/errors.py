@@ -1,0 +1,37 @@
+"""What can go wrong, and the exit code that tells a caller which."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_HARNESS = 4
+EXIT_INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """The request cannot be met as stated; its message is one line for the user."""
+
+
+class HarnessError(Exception):
+    """The harness itself could not do its work (a full disk, a launch that does not start)."""
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that does not exist, with the nearest that does.
+
+    Args:
+        kind: what was looked for, e.g. ``"workload"``.
+        word: what the user wrote.
+        known: every valid name.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
+    return UsageError(f"unknown {kind} '{word}'; {hint}")

@@ -1,0 +1,30 @@
+"""A case and metric in numbers that can be read at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core.metric import METRICS
+
+if TYPE_CHECKING:
+    from harness.core.case import Case
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A case and metric, summarised; the ends of the 95 % interval are NaN where there is none."""
+
+    case: Case
+    metric: str
+    n: int
+    launches: int
+    median: float
+    ci_low: float
+    ci_high: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The metric's unit."""
+        return METRICS[self.metric].unit

@@ -1,0 +1,65 @@
+"""What a number means: one table of metrics for the whole project, and how values are written for people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A kind of number: its unit in storage (SI), and which direction is better (None: neither)."""
+
+    name: str
+    unit: str
+    better: str | None
+    help: str
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("time", "s", "lower", "time of one step: device events on CUDA, wall clock elsewhere"),
+        Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker"),
+        Metric("host_time", "s", "lower", "time that the host spends in the call of one step on CUDA"),
+        Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
+        Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
+        Metric("peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs"),
+        Metric("peak_allocated", "B", "lower", "peak of the host allocator over one step"),
+        Metric("device_peak_allocated", "B", "lower", "peak of the CUDA caching allocator's live blocks"),
+        Metric("device_peak_reserved", "B", "lower", "peak of what the CUDA caching allocator holds"),
+        Metric("device_used_delta", "B", "lower", "growth of the device's used memory, context included"),
+        Metric("max_abs_error", "1", "lower", "largest error against the float64 reference"),
+        Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference"),
+        Metric("preemptions", "1", None, "involuntary context switches of the worker in a turn"),
+        Metric("steal_share", "1", None, "share of the machine's CPU time taken by the hypervisor in a turn"),
+        Metric("others_share", "1", None, "share of the machine's CPU time used by other processes in a turn"),
+    )
+}
+
+PRIMARY = "time"
+DERIVED = ("flops_per_s", "bytes_per_s")
+
+_SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+_BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))
+
+
+def format_value(value: float, unit: str) -> str:
+    """Write a value with a prefix that suits it: ``1.23 ms``, ``17.0 MiB``, ``182 GFLOP/s``, ``3.1e-07``."""
+    if not math.isfinite(value):
+        return str(value)
+    if unit == "1":
+        return f"{value:.2g}"
+    scales = _BINARY if unit == "B" else _SI
+    size = abs(value)
+    factor, prefix = next(((f, p) for f, p in scales if size >= f * 0.9995), scales[-1] if size else (1.0, ""))
+    return f"{three_digits(value / factor)} {prefix}{unit}"
+
+
+def three_digits(value: float) -> str:
+    """Write a number with three significant digits: ``0.980``, ``12.3``, ``4110``, and ``2.1e-05`` where it is tiny."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -1,0 +1,152 @@
+"""What a run is asked to do: selections of cases, and the policy under which they are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.core.axis import parse_count, parse_duration, parse_percent
+from harness.core.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MODES = ("cold", "hot", "graph", "host")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cases of a workload are wanted.
+
+    Attributes:
+        workload: its name.
+        implementations: names; empty means all.
+        axes: comma-separated values by axis, as the user wrote them; an axis left out takes its default.
+    """
+
+    workload: str
+    implementations: tuple[str, ...] = ()
+    axes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How cases are measured.
+
+    Attributes:
+        launches: fresh interpreters; the replicate of every claim. Three is the least that a verdict needs.
+        precision: half width of the 95 % interval of a median, relative, at which sampling stops.
+        budget_s: measuring time of one case over all launches.
+        timeout_s: time that one case may take in one launch before it is killed.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; ``auto`` takes a GPU where there is one.
+        threads: CPU threads of a worker; 0 means the usable cores.
+        mode: what a CUDA sample is (``cold``, ``hot``, ``graph``, ``host``); ``auto`` is ``cold`` on CUDA.
+        seed: fixes inputs and order.
+    """
+
+    launches: int = 3
+    precision: float = 0.01
+    budget_s: float = 30.0
+    timeout_s: float = 300.0
+    device: str = "auto"
+    threads: int = 0
+    mode: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named selection with a policy."""
+
+    name: str
+    help: str
+    selections: tuple[Selection, ...]
+    policy: Policy
+
+
+def parse_seed(text: str) -> int:
+    """Parse a whole number of at least zero."""
+    if not text.isdecimal():
+        raise ValueError("expected a whole number of at least 0")
+    return int(text)
+
+
+def parse_mode(text: str) -> str:
+    """Parse one of the modes of a CUDA sample."""
+    if text not in MODES:
+        raise ValueError(str(unknown("mode", text, MODES)))
+    return text
+
+
+# The settings that a command line and a suite share: how each is written, and the field it sets.
+SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "launches": ("launches", parse_count),
+    "precision": ("precision", parse_percent),
+    "budget": ("budget_s", parse_duration),
+    "timeout": ("timeout_s", parse_duration),
+    "device": ("device", str),
+    "threads": ("threads", parse_count),
+    "mode": ("mode", parse_mode),
+    "seed": ("seed", parse_seed),
+}
+
+
+def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
+    """Return the policy with the given settings, each written as on the command line; None leaves a default.
+
+    Raises:
+        UsageError: a setting is unknown or its value is not valid.
+    """
+    changes = {}
+    for name, text in settings.items():
+        if text is None:
+            continue
+        if name not in SETTINGS:
+            raise unknown("setting", name, SETTINGS)
+        target, parse = SETTINGS[name]
+        try:
+            changes[target] = parse(str(text))
+        except ValueError as reason:
+            raise UsageError(f"--{name} {text}: {reason}") from None
+    return replace(policy, **changes)
+
+
+def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
+    """Build a suite from a parsed TOML document; unknown keys are errors.
+
+    The document has ``help``, an optional table ``policy``, and tables ``[[select]]`` with ``workload``,
+    optional ``implementations`` and an optional table ``axes`` of comma-separated values.
+
+    Raises:
+        UsageError: a key is unknown, missing or of the wrong type.
+    """
+    _only(name, data, {"help", "policy", "select"})
+    selections = []
+    for table in _tables(name, data.get("select", [])):
+        _only(name, table, {field.name for field in fields(Selection)})
+        if not isinstance(table.get("workload"), str):
+            raise UsageError(f"suite '{name}': a [[select]] needs workload = \"NAME\"")
+        axes = {axis: _text(value) for axis, value in table.get("axes", {}).items()}
+        selections.append(Selection(table["workload"], tuple(table.get("implementations", ())), axes))
+    if not selections:
+        raise UsageError(f"suite '{name}' selects nothing: it needs a [[select]] table")
+    return Suite(name, str(data.get("help", "")), tuple(selections), with_settings(Policy(), data.get("policy", {})))
+
+
+def _text(value: object) -> str:
+    """Write a TOML value, or a list of them, as on the command line."""
+    if isinstance(value, list):
+        return ",".join(_text(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tables(suite: str, value: object) -> list[Mapping[str, Any]]:
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return value
+    raise UsageError(f"suite '{suite}': select must be written as [[select]] tables")
+
+
+def _only(suite: str, table: Mapping[str, Any], known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise UsageError(f"suite '{suite}': {unknown('key', key, known)}")

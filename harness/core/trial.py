@@ -1,0 +1,75 @@
+"""What was observed: samples, the trials that hold them, and the launches that trials belong to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.core.case import Case, case_from_json
+
+OK = "ok"
+SKIPPED = "skipped"
+INCORRECT = "incorrect"
+OOM = "oom"
+TIMEOUT = "timeout"
+CRASHED = "crashed"
+ERROR = "error"
+STATUSES = (OK, SKIPPED, INCORRECT, OOM, TIMEOUT, CRASHED, ERROR)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One raw observation, in SI units.
+
+    Attributes:
+        round: the turn within the launch, from 0; -1 for what is observed outside rounds.
+        index: the position within the turn.
+        flags: warnings, separated by commas.
+    """
+
+    metric: str
+    value: float
+    round: int = -1
+    index: int = 0
+    flags: str = ""
+
+
+@dataclass
+class Trial:
+    """A case in one launch: its status, and every sample taken until it ended."""
+
+    case: Case
+    launch: int
+    status: str = OK
+    message: str = ""
+    started_at: str = ""
+    duration_s: float = 0.0
+    log: str = ""
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the exit code must tell of it."""
+        return self.status not in (OK, SKIPPED)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One fork server: a fresh interpreter, and the settings of torch that it found itself with."""
+
+    index: int
+    started_at: str
+    runtime: dict[str, Any]
+
+
+def trial_to_json(trial: Trial) -> dict[str, Any]:
+    """Return the trial as JSON-ready data; samples are rows of values in the order of their fields."""
+    data = asdict(trial)
+    data["samples"] = [[s.metric, s.value, s.round, s.index, s.flags] for s in trial.samples]
+    return data
+
+
+def trial_from_json(data: dict[str, Any]) -> Trial:
+    """Rebuild a trial from :func:`trial_to_json`."""
+    samples = [Sample(*row) for row in data["samples"]]
+    return Trial(**{**data, "case": case_from_json(data["case"]), "samples": samples})

@@ -1,0 +1,149 @@
+"""What is computed (a workload) and how (an implementation): the types that contributors fill in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from harness.core.axis import Axis, Scalar
+from harness.core.errors import UsageError
+
+Params = Mapping[str, Scalar]
+Step = Callable[[], Any]
+Builder = TypeVar("Builder", bound=Callable[[Any], Step])
+
+MARK = "__benchwright__"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The work that one step asks for, whoever does it.
+
+    Attributes:
+        flops: floating-point operations; zero where none are counted.
+        bytes: the least traffic to main memory: each input read once, each output written once.
+    """
+
+    flops: float = 0.0
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The right answer for one set of inputs, and how far from it an answer may lie.
+
+    Attributes:
+        value: a tensor, or a sequence or mapping of tensors, in float64 where values are rounded.
+        dtype: the dtype that the output must have, e.g. ``torch.bfloat16``; None accepts any.
+        max_abs_error: the largest error that any element may have.
+    """
+
+    value: Any
+    dtype: Any = None
+    max_abs_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found: the errors as metrics, and the fault in words (empty where there is none)."""
+
+    errors: Mapping[str, float]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is computed.
+
+    Attributes:
+        name: a lower-case identifier.
+        help: one sentence.
+        axes: the dimensions of the question.
+        make_inputs: ``(params, device, generator) -> inputs``; every random tensor comes from the generator (a
+            CPU ``torch.Generator``), so that a seed fixes the inputs on any device.
+        reference: ``inputs -> Reference``.
+        baseline: the implementation that ratios are taken to.
+        cost: ``params -> Cost``.
+        input_bytes: ``params -> int``, the memory that the inputs take.
+        check: ``(output, Reference) -> Check``; None compares tensors element by element.
+    """
+
+    name: str
+    help: str
+    axes: tuple[Axis, ...]
+    make_inputs: Callable[[Params, str, Any], Any]
+    reference: Callable[[Any], Reference]
+    baseline: str
+    cost: Callable[[Params], Cost] = lambda params: Cost()
+    input_bytes: Callable[[Params], int] = lambda params: 0
+    check: Callable[[Any, Reference], Check] | None = None
+
+
+@dataclass(frozen=True)
+class Requires:
+    """When an implementation can run.
+
+    Attributes:
+        device: ``"cuda"`` or ``"cpu"``; None runs on either.
+        capability: the least CUDA compute capability, e.g. ``(8, 0)``.
+        modules: importable modules that it needs.
+        memory: ``params -> bytes`` beyond the inputs at the peak of a step, so that a case that cannot fit is
+            skipped and not attempted.
+        unsupported: ``(params, device kind) -> reason``; an empty reason means that the point is supported.
+    """
+
+    device: str | None = None
+    capability: tuple[int, int] | None = None
+    modules: tuple[str, ...] = ()
+    memory: Callable[[Params], int] | None = None
+    unsupported: Callable[[Params, str], str] | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the decorator leaves on a function for the catalog to find."""
+
+    workload: str
+    name: str
+    requires: Requires
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """How a workload is computed: ``build(inputs)`` sets up, and the step it returns is what is timed."""
+
+    workload: str
+    name: str
+    help: str
+    requires: Requires
+    build: Callable[[Any], Step]
+    source: str
+
+
+def implementation(workload: str, *, name: str = "", requires: Requires | None = None) -> Callable[[Builder], Builder]:
+    """Mark a function as an implementation of a workload, and return it unchanged.
+
+    The function takes the workload's inputs, does its set-up, and returns a callable without arguments: the
+    timed step. The first line of its docstring is its help.
+
+    Args:
+        workload: the workload's name.
+        name: the implementation's name; the function's own by default.
+        requires: when it can run.
+
+    Raises:
+        UsageError: the object cannot carry a mark (a lambda or a builtin), or carries one already.
+    """
+
+    def mark(build: Builder) -> Builder:
+        own = name or getattr(build, "__name__", "")
+        if not own.isidentifier() or not inspect.isfunction(build):
+            raise UsageError(f"{build!r} cannot be an implementation: expected a named function")
+        if MARK in build.__dict__:
+            raise UsageError(f"{own} is marked as an implementation twice")
+        build.__dict__[MARK] = Mark(workload, own, requires or Requires())
+        return build
+
+    return mark

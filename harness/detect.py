@@ -1,0 +1,175 @@
+"""Reads the machine: processor, memory, GPUs, software and the state of the checkout."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from harness.core.environment import Environment, Gpu
+
+_PACKAGES = ("torch", "triton", "numpy", "nvidia-ml-py")
+_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_CUDA_ALLOC_CONF", "NVIDIA_TF32_OVERRIDE")
+
+
+def detect() -> Environment:
+    """Return the environment; takes milliseconds, imports no torch and opens no CUDA context."""
+    gpus, driver, reason = _gpus()
+    commit, dirty = _git(Path(__file__).parent)
+    return Environment(
+        host=socket.gethostname(),
+        kernel=platform.release(),
+        cpu_model=_cpu_model(),
+        cpus_online=os.cpu_count() or 1,
+        cpus_usable=usable_cpus(),
+        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        memory_total=_meminfo("MemTotal"),
+        memory_available=available_memory(),
+        container=_container(),
+        load_1min=os.getloadavg()[0],
+        python=platform.python_version(),
+        benchwright=_version("benchwright"),
+        packages={name: _version(name) for name in _PACKAGES},
+        torch_cuda=_torch_cuda(),
+        driver=driver,
+        gpus=gpus,
+        gpu_reason=reason,
+        git_commit=commit,
+        git_dirty=dirty,
+        variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+    )
+
+
+def usable_cpus() -> int:
+    """Return the cores that this process may use: its affinity, capped by the cgroup's quota."""
+    cores = len(os.sched_getaffinity(0))
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0] != "max":
+        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
+    return cores
+
+
+def available_memory() -> int:
+    """Return the host memory in bytes that can be had without swapping, within the cgroup's limit."""
+    free = _meminfo("MemAvailable")
+    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
+    if limit.isdecimal() and used.isdecimal():
+        free = min(free, max(0, int(limit) - int(used)))
+    return free
+
+
+def has_module(name: str) -> bool:
+    """Return whether a module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _gpus() -> tuple[tuple[Gpu, ...], str, str]:
+    """Return the CUDA devices, the driver's version, and the reason where there are none."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except ImportError:
+        return (), "", "nvidia-ml-py is not installed"
+    except pynvml.NVMLError as error:
+        return (), "", f"NVML: {error}"
+    try:
+        gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+        return gpus, str(pynvml.nvmlSystemGetDriverVersion()), "" if gpus else "NVML finds no device"
+    except pynvml.NVMLError as error:
+        return (), "", f"NVML: {error}"
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> Gpu:
+    device = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def optional(read: Any, *arguments: Any) -> Any:
+        try:
+            return read(device, *arguments)
+        except nvml.NVMLError:
+            return None
+
+    memory = nvml.nvmlDeviceGetMemoryInfo(device)
+    power = optional(nvml.nvmlDeviceGetPowerManagementLimit)
+    clock = optional(nvml.nvmlDeviceGetMaxClockInfo, nvml.NVML_CLOCK_SM)
+    persistence, ecc, mig = (
+        optional(read)
+        for read in (nvml.nvmlDeviceGetPersistenceMode, nvml.nvmlDeviceGetEccMode, nvml.nvmlDeviceGetMigMode)
+    )
+    return Gpu(
+        index=index,
+        name=str(nvml.nvmlDeviceGetName(device)),
+        uuid=str(nvml.nvmlDeviceGetUUID(device)),
+        capability=tuple(nvml.nvmlDeviceGetCudaComputeCapability(device)),
+        memory_total=int(memory.total),
+        memory_free=int(memory.free),
+        power_limit_w=None if power is None else power / 1000,
+        max_sm_clock_hz=None if clock is None else clock * 1e6,
+        persistence=None if persistence is None else bool(persistence),
+        ecc=None if ecc is None else bool(ecc[0]),
+        mig=None if mig is None else bool(mig[0]),
+    )
+
+
+def _torch_cuda() -> str:
+    """Return the CUDA version that torch was built for, read from its version file; empty for a CPU build."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return ""
+    match = re.search(r"^cuda\b[^=]*= *'([^']+)'", _read(str(Path(spec.origin).with_name("version.py"))), re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _git(folder: Path) -> tuple[str, bool]:
+    """Return the commit of a checkout and whether it has changes; empty outside one."""
+    command = ("git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "", False
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
+    return commit, any(not line.startswith("#") for line in lines)
+
+
+def _cpu_model() -> str:
+    match = re.search(r"^model name\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    return match[1] if match else platform.machine()
+
+
+def _container() -> str:
+    if Path("/.dockerenv").exists():
+        return "docker"
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    return "kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else ""
+
+
+def _meminfo(name: str) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""Launches: fork servers, workers, and the turns that they take."""

@@ -1,0 +1,266 @@
+"""The parent's side of a fork server and its workers: orders out, replies in, and an end to each that hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.core.errors import HarnessError
+from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
+from harness.launch.server import _MESSAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_START_S = 120.0
+# A log that grows beyond this while its worker has the turn is cut; the end of it is kept.
+_LOG_LIMIT = 16 << 20
+_LOG_TAIL = 4000
+
+
+class ForkServer:
+    """One launch: a fresh interpreter from which workers are forked. Closing it ends all of them."""
+
+    def __init__(self, threads: int, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = ours
+        command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()))
+        with (folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **_variables(threads)},
+            )
+        theirs.close()
+        ours.settimeout(_START_S)
+        try:
+            self.runtime: dict[str, Any] = self._receive()
+        except HarnessError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def fork(self, spec: Mapping[str, Any], memory_limit: int, timeout_s: float) -> Worker:
+        """Start a worker, which waits for its first order."""
+        self._count += 1
+        log = self._folder / f"worker-{self._process.pid}-{self._count}.log"
+        ours, theirs = socket.socketpair()
+        message = json.dumps({**spec, "memory_limit": memory_limit}).encode()
+        with theirs, log.open("ab") as sink:
+            try:
+                socket.send_fds(self._control, [message], [theirs.fileno(), sink.fileno()])
+            except OSError as error:
+                raise HarnessError(f"the fork server is gone: {error}; {self._last_words()}") from None
+            pid = self._receive()["pid"]
+        return Worker(self, pid, ours, log, timeout_s)
+
+    def reap(self, pid: int) -> dict[str, Any]:
+        """Wait for a worker's end; return its exit code and the names of the processes it left."""
+        self._control.send(json.dumps({"reap": pid}).encode())
+        return self._receive()
+
+    def close(self) -> None:
+        """End the server and, through it, everything that was started from it."""
+        self._control.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            data = self._control.recv(_MESSAGE)
+        except OSError as error:
+            raise HarnessError(f"the fork server does not answer: {error}; {self._last_words()}") from None
+        if not data:
+            raise HarnessError(f"the fork server ended; {self._last_words()}")
+        return json.loads(data)  # type: ignore[no-any-return]
+
+    def _last_words(self) -> str:
+        lines = log_tail(self._folder / "server.log").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+class Worker:
+    """A case's process as the parent sees it."""
+
+    def __init__(self, server: ForkServer, pid: int, connection: socket.socket, log: Path, timeout_s: float) -> None:
+        self._server = server
+        self._pid = pid
+        self._connection = connection
+        self._left_s = timeout_s
+        self._timeout_s = timeout_s
+        self._pidfd = os.pidfd_open(pid)
+        self._buffer = b""
+        self._log = log
+        self._kills_before = 0
+        self.status, self.message, self.steady = OK, "", True
+        self.active_s = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker can take another order."""
+        return self.status == OK and self._pidfd >= 0
+
+    def ask(self, name: str, **arguments: Any) -> list[Sample]:
+        """Give the worker the turn for one pass, and return its samples.
+
+        Nobody else runs meanwhile: between its turns the worker is stopped, with everything it started. What goes
+        wrong ends the worker, and is left in ``status`` and ``message``.
+        """
+        started = time.monotonic()
+        self._kills_before = _oom_kills()
+        self._signal(signal.SIGCONT)
+        reply = self._exchange(name, arguments)
+        self._signal(signal.SIGSTOP)
+        spent = time.monotonic() - started
+        self.active_s += spent
+        self._left_s -= spent
+        if reply is None:
+            return []
+        samples = [Sample(*row) for row in reply["samples"]]
+        self.steady = reply.get("steady", True)
+        if reply["status"] != OK:
+            self._end(reply["status"], reply["message"])
+        return samples
+
+    def finish(self) -> None:
+        """Let the worker end in order; threads and processes that it leaves are its fault."""
+        if self.alive:
+            self.ask("finish")
+        if self.alive:
+            self._signal(signal.SIGCONT)
+            self._end(OK, "", blame_left=True)
+
+    def kill(self) -> None:
+        """End the worker at once, without a verdict."""
+        if self._pidfd >= 0:
+            self._signal(signal.SIGKILL)
+            self._end(self.status, self.message)
+
+    def log_tail(self) -> str:
+        """Return the end of what the worker wrote."""
+        return log_tail(self._log)
+
+    def _exchange(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        order = json.dumps({"pass": name, **arguments}).encode() + b"\n"
+        deadline = time.monotonic() + self._left_s
+        try:
+            self._connection.sendall(order)
+            line = self._line(deadline)
+        except OSError:
+            line = b""
+        if line is None:
+            self._signal(signal.SIGKILL)
+            self._end(TIMEOUT, f"{name}: no answer within the {self._timeout_s:g} s of a case in a launch")
+            return None
+        if not line:
+            self._end(CRASHED, name)
+            return None
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def _line(self, deadline: float) -> bytes | None:
+        """Return the next line, empty if the worker ended first, None at the deadline."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._pidfd, select.POLLIN)
+        while b"\n" not in self._buffer:
+            self._trim_log()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            # Woken once a second at most: a parent that polls would disturb what it waits for.
+            ready = {descriptor for descriptor, _ in poll.poll(min(left, 1.0) * 1000)}
+            if self._connection.fileno() in ready:
+                data = self._connection.recv(1 << 20)
+                if not data:
+                    return b""
+                self._buffer += data
+            elif self._pidfd in ready:
+                return b""
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _end(self, status: str, message: str, *, blame_left: bool = False) -> None:
+        """Close the connection, wait for the process, kill what it left, and settle the status."""
+        self._connection.close()
+        if status not in (OK, CRASHED):
+            self._signal(signal.SIGKILL)
+        end = self._server.reap(self._pid)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        if status == CRASHED:
+            status, message = _explain(end["code"], message, _oom_kills() > self._kills_before)
+        elif blame_left and end["left"]:
+            names = ", ".join(end["left"][:5])
+            status, message = ERROR, f"left {len(end['left'])} process(es) running: {names}"
+        self.status, self.message = status, message
+
+    def _signal(self, number: int) -> None:
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, number)
+
+    def _trim_log(self) -> None:
+        if self._log.stat().st_size > _LOG_LIMIT:
+            tail = log_tail(self._log)
+            os.truncate(self._log, 0)
+            with self._log.open("a") as log:
+                log.write("[earlier output was cut]\n" + tail)
+
+
+def log_tail(path: Path) -> str:
+    """Return the end of a log as text, whatever bytes it holds."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - _LOG_TAIL))
+        return log.read().decode("utf-8", errors="replace")
+
+
+def _variables(threads: int) -> dict[str, str]:
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        # OpenBLAS starts its threads when NumPy is imported, and a server must have none when it forks.
+        "OPENBLAS_NUM_THREADS": "1",
+        # Number devices as NVML does, and count them without opening a context.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    }
+
+
+def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:
+    """Name the end of a worker that did not answer."""
+    if code >= 0:
+        return CRASHED, f"{name}: the process exited with code {code}"
+    cause = signal.Signals(-code).name
+    if code == -signal.SIGKILL and oom_killed:
+        return OOM, f"{name}: killed by the kernel for want of memory"
+    return CRASHED, f"{name}: died of {cause}"
+
+
+def _oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started."""
+    for line in Path("/proc/vmstat").read_text().splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,214 @@
+"""One group in one launch: each case is checked alone, then all take turns, round by round, in random order."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from harness.core.metric import PRIMARY
+from harness.core.trial import ERROR, OK, Sample, Trial
+from harness.detect import available_memory
+from harness.sampler import is_precise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from harness.core.case import Group, PlannedCase
+    from harness.core.suite import Policy
+    from harness.launch.remote import ForkServer, Worker
+
+# A round is the unit of pairing: this many in a launch make its mean a fair one, for steps that are not slow.
+_ROUNDS = 10
+# Rounds over all launches that even a case beyond its budget takes.
+_LEAST_ROUNDS = 5
+_TURN_S = 0.1
+# Share of a launch's budget that warm-up may take.
+_WARM_UP = 0.2
+# A worker may not take the last of the memory: what ends then could be any process.
+_MEMORY_SHARE = 0.9
+
+
+@dataclass
+class Turns:
+    """What the cases of one launch share.
+
+    Attributes:
+        reference: path of the group's reference files, without the draw.
+        sources: plug-in files, so that a worker finds the same catalog.
+        report: told what is being done to which case, and the share of its budget that the case has used.
+    """
+
+    server: ForkServer
+    launch: int
+    policy: Policy
+    folder: Path
+    sources: tuple[str, ...]
+    report: Callable[[str, str, float], None]
+
+    @property
+    def budget_s(self) -> float:
+        """The measuring time of a case in this launch."""
+        return self.policy.budget_s / self.policy.launches
+
+
+@dataclass
+class Contender:
+    """A case that takes part: its worker, its trial, and what it has used of its budget."""
+
+    planned: PlannedCase
+    trial: Trial
+    worker: Worker
+    flags: tuple[str, ...]
+    spent_s: float = 0.0
+    rounds: int = 0
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The case's name."""
+        return self.planned.case.id
+
+
+def run_group(turns: Turns, group: Group) -> list[Trial]:
+    """Run a group's cases in one launch, side by side where they fit the memory and one by one where not."""
+    if not group.interleaved and len(group.cases) > 1:
+        alone = [replace(group, cases=(planned,)) for planned in group.cases]
+        return [trial for single in alone for trial in run_group(turns, single)]
+    if fault := _compute_reference(turns, group):
+        return [_trial(turns, planned, ERROR, fault) for planned in group.cases]
+    contenders: list[Contender] = []
+    try:
+        contenders.extend(_enter(turns, group, planned) for planned in group.cases)
+        _take_turns(turns, group, [one for one in contenders if one.worker.alive])
+        for one in contenders:
+            _leave(turns, one)
+    finally:
+        for one in contenders:
+            one.worker.kill()
+    return [_settled(one) for one in contenders]
+
+
+def _compute_reference(turns: Turns, group: Group) -> str:
+    """Leave the group's right answers in files, unless an earlier launch did; return what went wrong."""
+    path = _reference_path(turns, group.cases[0])
+    if path.with_name(path.name + ".1").exists():
+        return ""
+    turns.report(group.cases[0].case.group, "reference", 0.0)
+    worker = _start(turns, group.cases[0], others=0)
+    for order in ("prepare", "reference"):
+        if worker.alive:
+            worker.ask(order)
+    fault = "" if worker.alive else f"no reference to check against: {worker.message}"
+    worker.kill()
+    return fault
+
+
+def _enter(turns: Turns, group: Group, planned: PlannedCase) -> Contender:
+    """Check a case, measure its memory, and bring it to speed, alone; it then waits, stopped."""
+    trial = _trial(turns, planned)
+    others = sum(other.memory or 0 for other in group.cases if other is not planned)
+    worker = _start(turns, planned, others)
+    one = Contender(planned, trial, worker, () if group.interleaved else ("not_interleaved",))
+    _ask(turns, one, "prepare")
+    _ask(turns, one, "check")
+    if worker.alive and turns.launch == 0:
+        _measure_memory(turns, one, others)
+    _ask(turns, one, "warm_up", limit_s=turns.budget_s * _WARM_UP)
+    one.flags += () if worker.steady else ("not_steady",)
+    return one
+
+
+def _measure_memory(turns: Turns, one: Contender, others: int) -> None:
+    """Measure memory in a cold worker of its own; its fault is the case's fault."""
+    worker = _start(turns, one.planned, others)
+    turns.report(one.id, "memory", 0.0)
+    for order in ("prepare", "memory"):
+        if worker.alive:
+            one.trial.samples += worker.ask(order)
+    if not worker.alive:
+        one.trial.log = worker.log_tail()
+        one.trial.status, one.trial.message = worker.status, worker.message
+        one.worker.kill()
+    worker.kill()
+
+
+def _take_turns(turns: Turns, group: Group, contenders: Sequence[Contender]) -> None:
+    """Give each case one turn a round, in an order drawn afresh, until each is precise or out of budget."""
+    order = random.Random(f"{turns.policy.seed}/{turns.launch}/{group.id}")
+    running = list(contenders)
+    while running:
+        order.shuffle(running)
+        for one in running:
+            started = time.monotonic()
+            samples = _ask(turns, one, "turn", round=one.rounds, slice_s=_TURN_S)
+            one.spent_s += time.monotonic() - started
+            one.times += [sample.value for sample in samples if sample.metric == PRIMARY]
+            one.rounds += 1
+        running = [one for one in running if one.worker.alive and not _is_done(turns, one)]
+
+
+def _is_done(turns: Turns, one: Contender) -> bool:
+    if one.spent_s >= turns.budget_s:
+        return one.rounds * turns.policy.launches >= _LEAST_ROUNDS
+    return one.rounds >= _ROUNDS and is_precise(one.times, turns.policy.precision)
+
+
+def _leave(turns: Turns, one: Contender) -> None:
+    """Check the case once more, and let its worker end in order."""
+    _ask(turns, one, "recheck")
+    one.worker.finish()
+
+
+def _ask(turns: Turns, one: Contender, order: str, **arguments: Any) -> list[Sample]:
+    if not one.worker.alive:
+        return []
+    turns.report(one.id, order, min(1.0, one.spent_s / turns.budget_s))
+    samples = one.worker.ask(order, **arguments)
+    one.trial.samples += samples
+    return samples
+
+
+def _start(turns: Turns, planned: PlannedCase, others: int) -> Worker:
+    case, policy = planned.case, turns.policy
+    spec = {
+        "workload": case.workload,
+        "implementation": case.implementation,
+        "params": case.params,
+        "device": policy.device,
+        "mode": policy.mode,
+        "threads": policy.threads,
+        "seed": policy.seed,
+        "sources": turns.sources,
+        "reference": str(_reference_path(turns, planned)),
+    }
+    # On CUDA the driver maps address space by the terabyte, and the limit would refuse it.
+    limit = int(_MEMORY_SHARE * available_memory()) - others if policy.device == "cpu" else 0
+    return turns.server.fork(spec, max(limit, 0), policy.timeout_s)
+
+
+def _reference_path(turns: Turns, planned: PlannedCase) -> Path:
+    return turns.folder / f"reference-{abs(hash(planned.case.group))}"
+
+
+def _trial(turns: Turns, planned: PlannedCase, status: str = OK, message: str = "") -> Trial:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Trial(planned.case, turns.launch, status, message, now)
+
+
+def _settled(one: Contender) -> Trial:
+    """Complete the trial from what its worker came to."""
+    trial = one.trial
+    if trial.status == OK:
+        trial.status, trial.message = one.worker.status, one.worker.message
+        trial.log = one.worker.log_tail()
+    trial.duration_s = round(one.worker.active_s, 6)
+    trial.samples = [_flagged(sample, one.flags) if sample.round >= 0 else sample for sample in trial.samples]
+    return trial
+
+
+def _flagged(sample: Sample, flags: tuple[str, ...]) -> Sample:
+    return replace(sample, flags=",".join(filter(None, (sample.flags, *flags))))

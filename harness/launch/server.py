@@ -1,0 +1,136 @@
+"""The fork server: a fresh interpreter that has imported torch, started no thread and touched no device.
+
+Run as ``python -P -m harness.launch.server FD``, FD being a socket of whole messages. A worker forked from here starts
+in milliseconds where a new interpreter takes seconds. All workers of one server share one address layout: that is why a
+run starts several servers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_MESSAGE = 1 << 16
+# How long a worker that was told to end may take for its exit handlers.
+_GRACE_S = 5.0
+# How long helpers of an ended worker (compiler pools, say) may take to notice.
+_LEFT_GRACE_S = 0.5
+
+
+def main(descriptor: int) -> None:
+    """Serve fork and reap requests until the parent closes the socket or dies; then leave no process behind."""
+    control = socket.socket(fileno=descriptor)
+    _adopt_orphans()
+    import torch
+
+    from harness.launch.worker import serve
+
+    control.send(json.dumps(_runtime(torch)).encode())
+    gc.freeze()  # a collection in a worker would otherwise copy every page that holds an object
+    workers: set[int] = set()
+    try:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE, 2)
+            if not data:
+                break
+            request = json.loads(data)
+            if "reap" in request:
+                workers.discard(request["reap"])
+                control.send(json.dumps(_reap(request["reap"], workers)).encode())
+                continue
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _become_worker(descriptors[1], request["memory_limit"])
+                serve(socket.socket(fileno=descriptors[0]), request)
+            workers.add(pid)
+            for one in descriptors:
+                os.close(one)
+            control.send(json.dumps({"pid": pid}).encode())
+    finally:
+        _kill_left_behind(workers=set())
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, so that they can be found and ended."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _become_worker(log: int, memory_limit: int) -> None:
+    """Make the fork a session of its own, which writes to its log and goes first when memory ends."""
+    os.setsid()
+    _adopt_orphans()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
+    Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _reap(pid: int, workers: set[int]) -> dict[str, Any]:
+    """Wait for a worker to end, kill it after a grace, and kill what it left; say how it ended."""
+    deadline = time.monotonic() + _GRACE_S
+    code = None
+    while code is None:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+        elif time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+            deadline = float("inf")
+        else:
+            time.sleep(0.002)
+    return {"code": code, "left": _kill_left_behind(workers)}
+
+
+def _kill_left_behind(workers: set[int]) -> list[str]:
+    """Kill every descendant that does not belong to a living worker, after a grace; return their names.
+
+    A living worker adopts its own orphans, so whatever else is a child here was left by a dead one.
+    """
+    strays = [child for child in psutil.Process().children() if child.pid not in workers]
+    _, left = psutil.wait_procs(strays, timeout=_LEFT_GRACE_S if strays else 0)
+    names = []
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in (process, *process.children(recursive=True)):
+                names.append(one.name())
+                one.kill()
+    psutil.wait_procs(left, timeout=_GRACE_S)
+    return names
+
+
+def _runtime(torch: Any) -> dict[str, Any]:
+    """Return the settings of torch that decide what is computed."""
+    return {
+        "pid": os.getpid(),
+        "os_threads": len(os.listdir("/proc/self/task")),
+        "torch_threads": torch.get_num_threads(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cuda_build": torch.version.cuda,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,228 @@
+"""What a worker does: it holds one case, and carries out one order after another for the parent.
+
+Orders and replies are lines of JSON on a socket. An order names a pass; the reply has the samples taken, or the
+status and message of what went wrong.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import threading
+import time
+import traceback
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from harness.catalog import load_catalog
+from harness.core.trial import ERROR, INCORRECT, OK, OOM, Sample
+from harness.launch.checking import compare, tensors
+from harness.probes.cuda_events import CudaClock
+from harness.probes.device_memory import DeviceMemory
+from harness.probes.host_memory import HostMemory, peak_allocated
+from harness.probes.machine import Machine
+from harness.probes.wallclock import WallClock
+from harness.sampler import Pace, take_turn, warm_up
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from harness.core.workload import Check, Implementation, Params, Reference, Step, Workload
+    from harness.probes import Probe
+
+# The memory pass repeats its step until the kernel's count of resident pages has caught up (probes/host_memory.py).
+_MEMORY_REPEATS, _MEMORY_S = 64, 0.2
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+
+
+class Worker:
+    """One case in a process of its own.
+
+    Args:
+        spec: ``workload``, ``implementation``, ``params``, ``device``, ``mode``, ``threads``, ``seed``,
+            ``sources`` and ``reference`` (the path of the reference files without ``.<draw>``).
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self._threads_before: set[int] = set()
+        self._inputs: Any = None
+        self._step: Step | None = None
+        self._pace = Pace(1, 0.0, steady=True)
+
+    def prepare(self) -> list[Sample]:
+        """Set torch up and look the case up; the first order of every worker."""
+        torch.set_num_threads(self._spec["threads"])
+        if self._on_cuda:
+            torch.cuda.set_device(self._spec["device"])
+        self._catalog = load_catalog(self._spec["sources"], lazily=False)
+        self._clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
+        self._threads_before = {thread.ident or 0 for thread in threading.enumerate()}
+        return []
+
+    def reference(self) -> list[Sample]:
+        """Compute the right answers for both draws of the inputs, and leave them in files."""
+        for draw in (0, 1):
+            answer = self._workload.reference(self._make_inputs(draw))
+            torch.save(answer, f"{self._spec['reference']}.{draw}")
+        return []
+
+    def check(self) -> list[Sample]:
+        """Set the case up, run it once, and compare with the reference. Nothing is timed unless this passes."""
+        self._inputs = self._make_inputs(0)
+        self._step = self._build(self._inputs)
+        return self._compare(self._call(), draw=0)
+
+    def memory(self) -> list[Sample]:
+        """Measure the peak over set-up and steps, above the inputs, after a rehearsal that loads and compiles."""
+        inputs = self._make_inputs(0)
+        self._build(inputs)()
+        probes: list[Probe] = [HostMemory(), *([DeviceMemory(self._spec["device"])] if self._on_cuda else [])]
+        for probe in probes:
+            probe.start()
+        step = self._build(inputs)
+        end = time.perf_counter() + _MEMORY_S
+        for _ in range(_MEMORY_REPEATS):
+            step()
+            if time.perf_counter() >= end:
+                break
+        peaks = {metric: value for probe in probes for metric, value in probe.stop().items()}
+        if not self._on_cuda:
+            peaks |= peak_allocated(step)
+        return [Sample(metric, value) for metric, value in peaks.items()]
+
+    def warm_up(self, limit_s: float) -> list[Sample]:
+        """Run until the times settle, and choose the block."""
+        gc.collect()
+        gc.freeze()
+        self._pace = warm_up(self._clock, self._call, limit_s)
+        return []
+
+    def turn(self, round: int, slice_s: float) -> list[Sample]:
+        """Take the samples of one round, and note what else the machine did meanwhile."""
+        machine = Machine()
+        machine.start()
+        samples = take_turn(self._clock, self._call, self._pace, round, slice_s)
+        return samples + [Sample(metric, value, round) for metric, value in machine.stop().items()]
+
+    def recheck(self) -> list[Sample]:
+        """Compare once more, on other inputs written over the first.
+
+        Catches outputs that are cached, work that was moved out of the step, and steps that change their inputs.
+        """
+        for ours, original in zip(tensors(self._inputs), tensors(self._make_inputs(0)), strict=True):
+            if not torch.equal(ours, original):
+                raise _WrongError("after timing: the step changed its inputs")
+        with torch.no_grad():
+            for ours, other in zip(tensors(self._inputs), tensors(self._make_inputs(1)), strict=True):
+                ours.copy_(other)
+        self._compare(self._call(), draw=1, when="after timing, on changed inputs: ")
+        return []
+
+    def finish(self) -> list[Sample]:
+        """Report threads that the implementation started and left; torch's own may stay."""
+        left = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread.ident not in self._threads_before and not _is_torch(thread)
+        ]
+        if left:
+            raise RuntimeError(f"left {len(left)} thread{'s' if len(left) > 1 else ''} running: {', '.join(left)}")
+        return []
+
+    @property
+    def _on_cuda(self) -> bool:
+        return bool(self._spec["device"].startswith("cuda"))
+
+    @property
+    def _workload(self) -> Workload:
+        return self._catalog.workload(self._spec["workload"])
+
+    @property
+    def _implementation(self) -> Implementation:
+        return self._catalog.implementation(self._spec["workload"], self._spec["implementation"])
+
+    def _make_inputs(self, draw: int) -> Any:
+        params: Params = self._spec["params"]
+        generator = torch.Generator().manual_seed(2 * self._spec["seed"] + draw)
+        return self._workload.make_inputs(params, self._spec["device"], generator)
+
+    def _build(self, inputs: Any) -> Step:
+        step = self._implementation.build(inputs)
+        if not callable(step):
+            raise TypeError(f"the set-up returned {type(step).__name__}, and not a step to call")
+        return step
+
+    def _call(self) -> Any:
+        return self._step()  # type: ignore[misc]
+
+    def _compare(self, output: Any, draw: int, when: str = "") -> list[Sample]:
+        reference: Reference = torch.load(f"{self._spec['reference']}.{draw}", weights_only=False)
+        check: Check = (self._workload.check or compare)(output, reference)
+        samples = [Sample(metric, value) for metric, value in check.errors.items()]
+        if check.fault:
+            raise _WrongError(when + check.fault, samples)
+        return samples
+
+
+class _WrongError(Exception):
+    """An output that the check rejects, with the errors measured."""
+
+    def __init__(self, fault: str, samples: list[Sample] | None = None) -> None:
+        super().__init__(fault)
+        self.samples = samples or []
+
+
+def serve(connection: socket.socket, spec: Mapping[str, Any]) -> None:
+    """Carry out orders until the parent closes the connection; never returns to the caller's code."""
+    own = os.getpid()
+    worker = Worker(spec)
+    with connection.makefile("rw", encoding="utf-8") as line:
+        for order in line:
+            reply = _carry_out(worker, json.loads(order))
+            if os.getpid() != own:
+                os._exit(0)  # a child that the implementation forked and let run on
+            line.write(json.dumps(reply) + "\n")
+            line.flush()
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+
+def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
+    name = order.pop("pass")
+    try:
+        samples = getattr(worker, name)(**order)
+    except _WrongError as error:
+        return _reply(INCORRECT, str(error), error.samples)
+    except BaseException as error:
+        traceback.print_exc()
+        return _reply(*_fault(name, error))
+    return _reply(OK, "", samples) | {"steady": worker._pace.steady}
+
+
+def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
+    return {
+        "status": status,
+        "message": message,
+        "samples": [list(asdict(one).values()) for one in samples or []],
+    }
+
+
+def _fault(name: str, error: BaseException) -> tuple[str, str]:
+    """Classify what an implementation raised, in one line that names the pass."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return ERROR, f"{name}: called sys.exit({error.code!r})"
+    if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):
+        return OOM, f"{name}: {text or 'out of memory'}"[:500]
+    return ERROR, f"{name}: {type(error).__name__}: {text}"[:500]
+
+
+def _is_torch(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    return str(getattr(target, "__module__", "") or type(thread).__module__).startswith("torch.")

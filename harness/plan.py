@@ -1,0 +1,180 @@
+"""Turns a selection into groups of cases, each with the reason why it will not run, or none."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.core.case import Case, Group, PlannedCase, describe
+from harness.core.errors import UsageError, unknown
+from harness.core.metric import format_value
+from harness.detect import available_memory, has_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.catalog import Catalog
+    from harness.core.axis import Scalar
+    from harness.core.environment import Environment
+    from harness.core.suite import Policy, Selection
+    from harness.core.workload import Implementation, Requires, Workload
+
+# Leave this share of the free memory to everything that is not predicted.
+_USABLE = 0.9
+# What one more worker takes before it has done anything: its own pages of a forked interpreter with torch.
+_WORKER = 64 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will measure, and on what."""
+
+    device: str
+    groups: tuple[Group, ...]
+    policy: Policy
+
+    @property
+    def runnable(self) -> int:
+        """The number of cases that will run."""
+        return sum(len(group.runnable) for group in self.groups)
+
+    @property
+    def estimate_s(self) -> float:
+        """The measuring time at most: the budget of every case, without launches, checks and warm-up."""
+        return self.runnable * self.policy.budget_s
+
+
+def make_plan(catalog: Catalog, selections: Iterable[Selection], policy: Policy, environment: Environment) -> Plan:
+    """Resolve names and values, and find out for every case whether it can run here.
+
+    Raises:
+        UsageError: a name, a value or the device does not exist, or the mode does not fit the device.
+    """
+    policy, device = _resolve_device(policy, environment)
+    groups: dict[str, Group] = {}
+    for selection in selections:
+        workload = catalog.workload(selection.workload)
+        chosen = _chosen(catalog, selection)
+        for point in _points(workload, selection):
+            group = _group(workload, chosen, point, device, environment)
+            known = groups.get(group.id)
+            groups[group.id] = _merged(known, group) if known else group
+    free = _free_memory(device, environment)
+    return Plan(device, tuple(_fitted(group, free) for group in groups.values()), policy)
+
+
+def _resolve_device(policy: Policy, environment: Environment) -> tuple[Policy, str]:
+    kind, _, index = policy.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
+        raise unknown("device", policy.device, ("auto", "cpu", "cuda", "cuda:0"))
+    missing = cuda_missing(environment)
+    if kind == "auto":
+        kind = "cpu" if missing else "cuda"
+    if kind == "cuda" and missing:
+        raise UsageError(f"--device {policy.device}: {missing}; did you mean 'cpu'?")
+    if kind == "cuda" and int(index or 0) >= len(environment.gpus):
+        raise UsageError(f"--device {policy.device}: there are {len(environment.gpus)} GPUs; did you mean 'cuda:0'?")
+    if kind == "cpu" and policy.mode not in ("auto", "host"):
+        raise UsageError(f"--mode {policy.mode} needs a CUDA device; on the CPU the mode is 'host'")
+    mode = ("cold" if kind == "cuda" else "host") if policy.mode == "auto" else policy.mode
+    device = f"cuda:{int(index or 0)}" if kind == "cuda" else "cpu"
+    return replace(policy, device=device, mode=mode, threads=policy.threads or environment.cpus_usable), device
+
+
+def cuda_missing(environment: Environment) -> str:
+    """Return why there is no CUDA here; empty where there is."""
+    if not environment.gpus:
+        return f"no CUDA device here ({environment.gpu_reason})"
+    if not environment.torch_cuda:
+        return "this build of torch has no CUDA"
+    return ""
+
+
+def unmet(requires: Requires, environment: Environment, device: str | None = None) -> str:
+    """Return the first requirement that this machine does not meet; empty where all are met.
+
+    Args:
+        requires: what the implementation needs.
+        environment: what the machine has.
+        device: the device of the run; None asks about the machine as a whole.
+    """
+    kind, _, index = (device or requires.device or "cpu").partition(":")
+    if requires.device == "cuda" and (missing := cuda_missing(environment)):
+        return f"needs CUDA: {missing}"
+    if requires.device and requires.device != kind:
+        return f"needs {requires.device}, and the run is on {kind}"
+    if (
+        requires.capability
+        and kind == "cuda"
+        and (gpu := environment.gpus[int(index or 0)]).capability < requires.capability
+    ):
+        needed, has = (".".join(map(str, pair)) for pair in (requires.capability, gpu.capability))
+        return f"needs compute capability {needed}, and {gpu.name} has {has}"
+    if absent := [name for name in requires.modules if not has_module(name)]:
+        return f"needs the module{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
+    return ""
+
+
+def _chosen(catalog: Catalog, selection: Selection) -> list[Implementation]:
+    if selection.implementations:
+        return [catalog.implementation(selection.workload, name) for name in dict.fromkeys(selection.implementations)]
+    return list(catalog.implementations.get(selection.workload, {}).values())
+
+
+def _points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[str, Scalar], ...]]:
+    axes = {axis.name: axis for axis in workload.axes}
+    for name in selection.axes:
+        if name not in axes:
+            raise unknown(f"axis of {workload.name}", name, axes)
+    values = [axis.values(selection.axes.get(axis.name, axis.default)) for axis in workload.axes]
+    for combination in itertools.product(*values):
+        yield tuple(zip(axes, combination, strict=True))
+
+
+def _group(
+    workload: Workload,
+    chosen: list[Implementation],
+    point: tuple[tuple[str, Scalar], ...],
+    device: str,
+    environment: Environment,
+) -> Group:
+    params = dict(point)
+    inputs = workload.input_bytes(params)
+    cases = []
+    for one in sorted(chosen, key=lambda one: one.name != workload.baseline):
+        memory = inputs + one.requires.memory(params) if one.requires.memory else None
+        skip = unmet(one.requires, environment, device)
+        if not skip and one.requires.unsupported:
+            skip = one.requires.unsupported(params, device.partition(":")[0])
+        cases.append(PlannedCase(Case(workload.name, one.name, point), workload.cost(params), memory, skip))
+    return Group(f"{workload.name}[{describe(point)}]", workload.baseline, tuple(cases))
+
+
+def _merged(first: Group, second: Group) -> Group:
+    """Join two selections of the same question, each case once."""
+    known = {planned.case for planned in first.cases}
+    return replace(first, cases=first.cases + tuple(p for p in second.cases if p.case not in known))
+
+
+def _free_memory(device: str, environment: Environment) -> int:
+    if device == "cpu":
+        return available_memory()
+    return environment.gpus[int(device.partition(":")[2])].memory_free
+
+
+def _fitted(group: Group, free: int) -> Group:
+    """Skip cases that cannot fit even alone, and take turns only where all others fit side by side."""
+    cases = tuple(
+        replace(planned, skip=_too_large(planned.memory, free)) if not planned.skip else planned
+        for planned in group.cases
+    )
+    group = replace(group, cases=cases)
+    together = sum((planned.memory or 0) + _WORKER for planned in group.runnable)
+    return replace(group, interleaved=together <= free * _USABLE)
+
+
+def _too_large(memory: int | None, free: int) -> str:
+    if memory is None or memory <= free * _USABLE:
+        return ""
+    return f"needs {format_value(memory, 'B')} of memory, and {format_value(free * _USABLE, 'B')} can be used"

@@ -1,0 +1,110 @@
+"""Reads a run back, also one that was killed: the journal where there is one, the tables where not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from harness.core.case import Group, group_from_json
+from harness.core.environment import Environment, environment_from_json
+from harness.core.errors import UsageError
+from harness.core.suite import Policy
+from harness.core.trial import Sample, Trial, trial_from_json
+from harness.store import schema
+from harness.store.write import COMPLETE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it stands on disk.
+
+    Attributes:
+        meta: the content of ``run.json``, with the launches so far.
+        trials: every trial that ended, in order.
+    """
+
+    folder: Path
+    meta: dict[str, Any]
+    groups: tuple[Group, ...]
+    policy: Policy
+    environment: Environment
+    trials: tuple[Trial, ...]
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return str(self.meta["run_id"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return bool(self.meta["state"] == COMPLETE)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        UsageError: there is no run, or it was written by a newer version.
+    """
+    try:
+        meta = json.loads((folder / schema.RUN).read_text())
+        version = meta["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder} is not a run folder: it has no readable {schema.RUN}") from None
+    if version > schema.VERSION:
+        raise UsageError(f"{folder} was written by a newer version (schema {version}, this reads {schema.VERSION})")
+    groups = tuple(group_from_json(group) for group in meta["plan"])
+    if (folder / schema.JOURNAL).exists():
+        launches, trials = _read_journal(folder)
+        meta["launches"] = launches
+    else:
+        trials = _read_tables(folder, groups)
+    return Run(
+        folder,
+        meta,
+        groups,
+        Policy(**meta["policy"]),
+        environment_from_json(meta["environment"]),
+        tuple(trials),
+    )
+
+
+def _read_journal(folder: Path) -> tuple[list[dict[str, Any]], list[Trial]]:
+    """Read the journal up to the last whole line: the process may have died while it wrote one."""
+    launches, trials = [], []
+    for line in (folder / schema.JOURNAL).read_text().splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            break
+        if "trial" in event:
+            trials.append(trial_from_json(event["trial"]))
+        else:
+            launches.append(event["launch"])
+    return launches, trials
+
+
+def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
+    cases = {planned.case.id: planned.case for group in groups for planned in group.cases}
+    try:
+        rows = pq.read_table(folder / schema.TRIALS).to_pylist()
+        samples = pq.read_table(folder / schema.SAMPLES).to_pylist()
+    except OSError as error:
+        raise UsageError(f"{folder}: a table cannot be read: {error}") from None
+    trials = {
+        (row["case"], row["launch"]): Trial(
+            **{key: value for key, value in row.items() if key != "run_id"} | {"case": cases[row["case"]]}
+        )
+        for row in rows
+    }
+    for row in samples:
+        sample = Sample(row["metric"], row["value"], row["round"], row["index"], row["flags"])
+        trials[row["case"], row["launch"]].samples.append(sample)
+    return list(trials.values())

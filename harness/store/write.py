@@ -1,0 +1,162 @@
+"""Writes a run: its folder first, each trial as it ends, the tables last."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.core.case import group_to_json
+from harness.core.environment import environment_to_json
+from harness.core.errors import HarnessError, UsageError
+from harness.core.metric import METRICS
+from harness.core.trial import Launch, Trial, trial_to_json
+from harness.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from harness.core.case import Case, Group
+    from harness.core.environment import Environment
+    from harness.core.measurement import Measurement
+    from harness.core.suite import Policy
+
+RUNNING, INTERRUPTED, COMPLETE = "running", "interrupted", "complete"
+
+
+def create_run(
+    results: Path,
+    selection: str,
+    groups: Iterable[Group],
+    policy: Policy,
+    environment: Environment,
+    *,
+    command: Iterable[str],
+    sources: Iterable[str],
+    tags: Mapping[str, str],
+) -> Path:
+    """Create the folder of a run, with its plan and environment, before anything is measured.
+
+    Raises:
+        UsageError: the results folder cannot be written to.
+    """
+    now = datetime.now(UTC)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", selection).strip("-.")[:60]
+    folder = results / f"{now:%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
+    meta = {
+        "schema_version": schema.VERSION,
+        "run_id": folder.name,
+        "state": RUNNING,
+        "started_at": now.isoformat(timespec="milliseconds"),
+        "command": list(command),
+        "tags": dict(tags),
+        "sources": list(sources),
+        "seed": policy.seed,
+        "policy": asdict(policy),
+        "plan": [group_to_json(group) for group in groups],
+        "environment": environment_to_json(environment),
+        "launches": [],
+    }
+    try:
+        folder.mkdir(parents=True)
+        _replace(folder / schema.RUN, json.dumps(meta, indent=1).encode())
+        (folder / schema.JOURNAL).touch()
+    except OSError as error:
+        raise UsageError(f"cannot write to {results}: {error.strerror}") from None
+    return folder
+
+
+def append(folder: Path, event: Launch | Trial) -> None:
+    """Add a launch or a finished trial to the journal; once this returns, it survives the end of this process.
+
+    Raises:
+        HarnessError: the disk is full or gone.
+    """
+    line = {"trial": trial_to_json(event)} if isinstance(event, Trial) else {"launch": asdict(event)}
+    try:
+        with (folder / schema.JOURNAL).open("a") as journal:
+            journal.write(json.dumps(line) + "\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+    except OSError as error:
+        raise HarnessError(f"cannot write to {folder}: {error.strerror}; earlier trials are kept") from None
+
+
+def write_tables(
+    folder: Path,
+    meta: Mapping[str, Any],
+    trials: Iterable[Trial],
+    measurements: Iterable[Measurement],
+    state: str,
+) -> None:
+    """Write the tables and the run's state; the journal of a complete run is then no longer needed.
+
+    Raises:
+        HarnessError: the disk is full or gone; the journal stays.
+    """
+    trials = list(trials)
+    run_id = meta["run_id"]
+    try:
+        _table(folder / schema.SAMPLES, _sample_rows(run_id, trials), schema.SAMPLES_SCHEMA)
+        _table(folder / schema.TRIALS, _trial_rows(run_id, trials), schema.TRIALS_SCHEMA)
+        _table(folder / schema.MEASUREMENTS, _measurement_rows(run_id, measurements), schema.MEASUREMENTS_SCHEMA)
+        ended = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _replace(folder / schema.RUN, json.dumps({**meta, "state": state, "ended_at": ended}, indent=1).encode())
+        if state == COMPLETE:
+            (folder / schema.JOURNAL).unlink()
+    except OSError as error:
+        raise HarnessError(f"cannot write to {folder}: {error.strerror}; the journal there is whole") from None
+
+
+def _case_columns(run_id: str, case: Case) -> dict[str, str]:
+    """Return the columns that name a case, the same in every table."""
+    return {
+        "run_id": run_id,
+        "case": case.id,
+        "group": case.group,
+        "workload": case.workload,
+        "implementation": case.implementation,
+        "params": case.params_json,
+    }
+
+
+def _sample_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
+    for trial in trials:
+        names = _case_columns(run_id, trial.case)
+        for sample in trial.samples:
+            yield {**names, "launch": trial.launch, **vars(sample), "unit": METRICS[sample.metric].unit}
+
+
+def _trial_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
+    for trial in trials:
+        yield {**vars(trial), "run_id": run_id, "case": trial.case.id}
+
+
+def _measurement_rows(run_id: str, measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
+    for row in measurements:
+        yield {**vars(row), **_case_columns(run_id, row.case), "unit": row.unit, "flags": ",".join(row.flags)}
+
+
+def _table(path: Path, rows: Iterable[Mapping[str, Any]], form: pa.Schema) -> None:
+    """Write the columns of a form, under another name first: a reader sees a whole file or none."""
+    columns: dict[str, list[Any]] = {name: [] for name in form.names}
+    for row in rows:
+        for name, values in columns.items():
+            values.append(row[name])
+    partial = path.with_suffix(".partial")
+    pq.write_table(pa.Table.from_pydict(columns, schema=form), partial, compression="zstd")
+    partial.replace(path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,1 @@
+"""Workloads and their implementations, one folder a workload; the catalog finds them by name."""

@@ -1,0 +1,1 @@
+"""Suites: named selections of cases with a policy, one TOML file each."""
