@@ -73,8 +73,10 @@ def _resolve_device(policy: Policy, environment: Environment) -> tuple[Policy, s
         kind = "cpu" if missing else "cuda"
     if kind == "cuda" and missing:
         raise UsageError(f"--device {policy.device}: {missing}; did you mean 'cpu'?")
-    if kind == "cuda" and int(index or 0) >= len(environment.gpus):
-        raise UsageError(f"--device {policy.device}: there are {len(environment.gpus)} GPUs; did you mean 'cuda:0'?")
+    count = len(environment.gpus)
+    if kind == "cuda" and int(index or 0) >= count:
+        there = "is 1 GPU" if count == 1 else f"are {count} GPUs"
+        raise UsageError(f"--device {policy.device}: there {there}; did you mean 'cuda:0'?")
     if kind == "cpu" and policy.mode not in ("auto", "host"):
         raise UsageError(f"--mode {policy.mode} needs a CUDA device; on the CPU the mode is 'host'")
     mode = ("cold" if kind == "cuda" else "host") if policy.mode == "auto" else policy.mode

@@ -62,4 +62,5 @@ def three_digits(value: float) -> str:
         return f"{value:.0f}"
     if abs(value) < 0.001:
         return f"{value:.1e}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    rounded = float(f"{value:.3g}")
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"

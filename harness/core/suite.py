@@ -126,8 +126,13 @@ def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
         _only(name, table, {field.name for field in fields(Selection)})
         if not isinstance(table.get("workload"), str):
             raise UsageError(f"suite '{name}': a [[select]] needs workload = \"NAME\"")
-        axes = {axis: _text(value) for axis, value in table.get("axes", {}).items()}
-        selections.append(Selection(table["workload"], tuple(table.get("implementations", ())), axes))
+        names, axes = table.get("implementations", []), table.get("axes", {})
+        if not isinstance(names, list):
+            raise UsageError(f"suite '{name}': implementations must be a list of names")
+        if not isinstance(axes, dict):
+            raise UsageError(f"suite '{name}': axes must be a table of values by axis")
+        texts = {axis: _text(value) for axis, value in axes.items()}
+        selections.append(Selection(table["workload"], tuple(map(str, names)), texts))
     if not selections:
         raise UsageError(f"suite '{name}' selects nothing: it needs a [[select]] table")
     return Suite(name, str(data.get("help", "")), tuple(selections), with_settings(Policy(), data.get("policy", {})))

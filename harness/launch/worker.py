@@ -11,7 +11,6 @@ import gc
 import json
 import os
 import threading
-import time
 import traceback
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,8 @@ from harness.catalog import load_catalog
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, Sample
 from harness.launch.checking import compare, tensors
 from harness.probes.cuda_events import CudaClock
-from harness.probes.device_memory import DeviceMemory
-from harness.probes.host_memory import HostMemory, peak_allocated
+from harness.probes.device_memory import device_peaks
+from harness.probes.host_memory import peak_allocated, peak_resident
 from harness.probes.machine import Machine
 from harness.probes.wallclock import WallClock
 from harness.sampler import Pace, take_turn, warm_up
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.core.workload import Check, Implementation, Params, Reference, Step, Workload
-    from harness.probes import Probe
-
-# The memory pass repeats its step until the kernel's count of resident pages has caught up (probes/host_memory.py).
-_MEMORY_REPEATS, _MEMORY_S = 64, 0.2
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
@@ -79,21 +74,15 @@ class Worker:
         return self._compare(self._call(), draw=0)
 
     def memory(self) -> list[Sample]:
-        """Measure the peak over set-up and steps, above the inputs, after a rehearsal that loads and compiles."""
+        """Measure the peak over set-up and a step, above the inputs, after a rehearsal that loads and compiles."""
         inputs = self._make_inputs(0)
-        self._build(inputs)()
-        probes: list[Probe] = [HostMemory(), *([DeviceMemory(self._spec["device"])] if self._on_cuda else [])]
-        for probe in probes:
-            probe.start()
-        step = self._build(inputs)
-        end = time.perf_counter() + _MEMORY_S
-        for _ in range(_MEMORY_REPEATS):
-            step()
-            if time.perf_counter() >= end:
-                break
-        peaks = {metric: value for probe in probes for metric, value in probe.stop().items()}
-        if not self._on_cuda:
-            peaks |= peak_allocated(step)
+
+        def region() -> None:
+            self._build(inputs)()
+
+        region()
+        peaks = peak_resident(region)
+        peaks |= device_peaks(self._spec["device"], region) if self._on_cuda else peak_allocated(region)
         return [Sample(metric, value) for metric, value in peaks.items()]
 
     def warm_up(self, limit_s: float) -> list[Sample]:

@@ -1,22 +1,15 @@
-"""Instruments, one a file. None knows what it measures, and each has a pass of its own."""
+"""Instruments, one a file. None knows what it measures, and each has a pass of its own.
+
+A clock times steps, a memory probe is a function of a region to run, and the machine's state is read around a turn.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
-
-
-class Probe(Protocol):
-    """Observes a region of the program between ``start`` and ``stop``."""
-
-    def start(self) -> None:
-        """Begin the region."""
-
-    def stop(self) -> Mapping[str, float]:
-        """End the region and return what was observed, by metric, in SI units."""
 
 
 class Clock(Protocol):

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.core.case import Group, group_from_json
@@ -56,34 +57,28 @@ def read_run(folder: Path) -> Run:
     try:
         meta = json.loads((folder / schema.RUN).read_text())
         version = meta["schema_version"]
+        if version > schema.VERSION:
+            raise UsageError(f"{folder} was written by a newer version (schema {version}, not {schema.VERSION})")
+        groups = tuple(group_from_json(group) for group in meta["plan"])
+        policy, environment = Policy(**meta["policy"]), environment_from_json(meta["environment"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder} is not a run folder: it has no readable {schema.RUN}") from None
-    if version > schema.VERSION:
-        raise UsageError(f"{folder} was written by a newer version (schema {version}, this reads {schema.VERSION})")
-    groups = tuple(group_from_json(group) for group in meta["plan"])
     if (folder / schema.JOURNAL).exists():
         launches, trials = _read_journal(folder)
         meta["launches"] = launches
     else:
         trials = _read_tables(folder, groups)
-    return Run(
-        folder,
-        meta,
-        groups,
-        Policy(**meta["policy"]),
-        environment_from_json(meta["environment"]),
-        tuple(trials),
-    )
+    return Run(folder, meta, groups, policy, environment, tuple(trials))
 
 
 def _read_journal(folder: Path) -> tuple[list[dict[str, Any]], list[Trial]]:
-    """Read the journal up to the last whole line: the process may have died while it wrote one."""
+    """Read every whole line of the journal: a process may have died while it wrote one."""
     launches, trials = [], []
     for line in (folder / schema.JOURNAL).read_text().splitlines():
         try:
             event = json.loads(line)
         except ValueError:
-            break
+            continue
         if "trial" in event:
             trials.append(trial_from_json(event["trial"]))
         else:
@@ -96,7 +91,7 @@ def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
     try:
         rows = pq.read_table(folder / schema.TRIALS).to_pylist()
         samples = pq.read_table(folder / schema.SAMPLES).to_pylist()
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{folder}: a table cannot be read: {error}") from None
     trials = {
         (row["case"], row["launch"]): Trial(

@@ -83,7 +83,7 @@ def append(folder: Path, event: Launch | Trial) -> None:
     line = {"trial": trial_to_json(event)} if isinstance(event, Trial) else {"launch": asdict(event)}
     try:
         with (folder / schema.JOURNAL).open("a") as journal:
-            journal.write(json.dumps(line) + "\n")
+            journal.write("\n" + json.dumps(line))  # a torn last line stays a line of its own
             journal.flush()
             os.fsync(journal.fileno())
     except OSError as error:

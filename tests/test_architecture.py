@@ -1,0 +1,110 @@
+"""Who may import whom: read from the sources, so that the rooms stay apart."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What the modules of a room may import of the harness; `core` is allowed everywhere.
+MAY_IMPORT = {
+    "__init__": set(),
+    "core": set(),
+    "catalog": set(),
+    "detect": set(),
+    "probes": set(),
+    "sampler": {"probes"},
+    "plan": {"catalog", "detect"},
+    "launch": {"catalog", "detect", "plan", "probes", "sampler"},
+    "analysis": set(),
+    "store": set(),
+    "run": {"analysis", "launch", "plan", "store"},
+    "cli": {"analysis", "catalog", "detect", "launch", "plan", "run", "store"},
+}
+# Third-party packages, and the rooms that they live in.
+HOMES = {
+    "torch": {"probes", "launch"},
+    "triton": set(),
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "pyarrow": {"store"},
+    "pynvml": {"detect"},
+    "psutil": {"launch"},
+    "scipy": {"analysis"},
+    "numpy": {"analysis"},
+}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "harness").parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, anywhere in it, also for types alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.parent.relative_to(ROOT).parts
+            prefix = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            yield ".".join(filter(None, (prefix, node.module or "")))
+
+
+@pytest.mark.parametrize("path", modules("harness"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    here = room(path)
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "harness":
+            there = rest.partition(".")[0]
+            assert there in {here, "core", *MAY_IMPORT[here]}, f"{path} imports {name}"
+        assert top not in ("implementations", "suites", "tests"), f"{path} imports content: {name}"
+        assert here in HOMES.get(top, {here}), f"{path} imports {name}, which lives in {HOMES[top]}"
+
+
+@pytest.mark.parametrize("path", modules("implementations"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_content_sees_the_facade_and_its_own_folder_alone(path: Path) -> None:
+    own = ".".join(path.parent.relative_to(ROOT).parts)
+    for name in imports(path):
+        top = name.partition(".")[0]
+        assert top != "harness" or name == "harness", f"{path} reaches behind the facade: {name}"
+        if top == "implementations":
+            module = name.removeprefix(f"{own}.")
+            assert module == "workload" or module.startswith("_"), f"{path} imports another implementation: {name}"
+
+
+def test_the_core_is_standard_library_only() -> None:
+    import sys
+
+    for path in modules("harness/core"):
+        for name in imports(path):
+            assert name.partition(".")[0] in {"harness", *sys.stdlib_module_names}, f"{path} imports {name}"
+
+
+def test_the_harness_knows_no_workload_by_name() -> None:
+    names = {folder.name for folder in (ROOT / "implementations").iterdir() if (folder / "workload.py").exists()}
+    for path in modules("harness"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names:
+                pytest.fail(f"{path}:{node.lineno} names the workload {node.value}")
+
+
+def test_the_top_level_holds_what_it_should_and_no_more() -> None:
+    wanted = {"pyproject.toml", "harness", "implementations", "suites", "results", "tests", "README.md"}
+    allowed = wanted | {"LICENSE", "Makefile", "dist"}
+    present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert wanted <= present
+    assert present <= allowed
+
+
+def test_no_file_is_long_without_a_reason() -> None:
+    for path in [*modules("harness"), *modules("implementations")]:
+        assert len(path.read_text().splitlines()) <= 300, path
