@@ -69,10 +69,11 @@ def load_catalog(files: Iterable[str] = (), *, lazily: bool = True) -> Catalog:
     Raises:
         UsageError: a file does not exist. A source that fails to import is a line in ``broken`` instead.
     """
-    catalog = Catalog(sources=tuple(str(Path(file).resolve()) for file in files))
-    for file in catalog.sources:
+    files = list(files)
+    for file in files:
         if not Path(file).is_file():
             raise UsageError(f"--load {file}: no such file")
+    catalog = Catalog(sources=tuple(str(Path(file).resolve()) for file in files))
     with _deferred(_HEAVY if lazily else ()):
         for source, load in _sources(catalog.sources):
             _collect(catalog, source, load)

@@ -72,6 +72,19 @@ def has_module(name: str) -> bool:
         return False
 
 
+def visible(gpus: tuple[Gpu, ...], wanted: str | None) -> tuple[Gpu, ...]:
+    """Return the GPUs that CUDA will number from 0, given CUDA_VISIBLE_DEVICES: it stops at the first that is not there."""
+    if wanted is None:
+        return gpus
+    chosen = []
+    for word in (word.strip() for word in wanted.split(",")):
+        found = [gpu for gpu in gpus if word == str(gpu.index) or (word and gpu.uuid.startswith(word))]
+        if not found:
+            break
+        chosen.append(found[0])
+    return tuple(chosen)
+
+
 def _gpus() -> tuple[tuple[Gpu, ...], str, str]:
     """Return the CUDA devices, the driver's version, and the reason where there are none."""
     try:
@@ -83,8 +96,13 @@ def _gpus() -> tuple[tuple[Gpu, ...], str, str]:
     except pynvml.NVMLError as error:
         return (), "", f"NVML: {error}"
     try:
-        gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-        return gpus, str(pynvml.nvmlSystemGetDriverVersion()), "" if gpus else "NVML finds no device"
+        all_gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+        gpus = visible(all_gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        return (
+            gpus,
+            str(pynvml.nvmlSystemGetDriverVersion()),
+            "" if gpus else "NVML finds no device that CUDA_VISIBLE_DEVICES allows",
+        )
     except pynvml.NVMLError as error:
         return (), "", f"NVML: {error}"
     finally:

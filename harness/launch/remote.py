@@ -218,8 +218,10 @@ class Worker:
         self.status, self.message = status, message
 
     def _signal(self, number: int) -> None:
+        """Send a signal to the worker and its process group, which it leads soon after it is forked."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
                 os.killpg(self._pid, number)
 
     def _trim_log(self) -> None:

@@ -123,12 +123,12 @@ def _runtime(torch: Any) -> dict[str, Any]:
     """Return the settings of torch that decide what is computed."""
     return {
         "pid": os.getpid(),
-        "os_threads": len(os.listdir("/proc/self/task")),
         "torch_threads": torch.get_num_threads(),
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "cuda_build": torch.version.cuda,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "os_threads": len(os.listdir("/proc/self/task")),
     }
 
 

@@ -47,7 +47,7 @@ class Worker:
         self._spec = spec
         self._threads_before: set[int] = set()
         self._inputs: Any = None
-        self._step: Step | None = None
+        self._step: Step = lambda: None
         self._pace = Pace(1, 0.0, steady=True)
 
     def prepare(self) -> list[Sample]:
@@ -71,7 +71,7 @@ class Worker:
         """Set the case up, run it once, and compare with the reference. Nothing is timed unless this passes."""
         self._inputs = self._make_inputs(0)
         self._step = self._build(self._inputs)
-        return self._compare(self._call(), draw=0)
+        return self._compare(self._step(), draw=0)
 
     def memory(self) -> list[Sample]:
         """Measure the peak over set-up and a step, above the inputs, after a rehearsal that loads and compiles."""
@@ -89,14 +89,14 @@ class Worker:
         """Run until the times settle, and choose the block."""
         gc.collect()
         gc.freeze()
-        self._pace = warm_up(self._clock, self._call, limit_s)
+        self._pace = warm_up(self._clock, self._step, limit_s)
         return []
 
     def turn(self, round: int, slice_s: float) -> list[Sample]:
         """Take the samples of one round, and note what else the machine did meanwhile."""
         machine = Machine()
         machine.start()
-        samples = take_turn(self._clock, self._call, self._pace, round, slice_s)
+        samples = take_turn(self._clock, self._step, self._pace, round, slice_s)
         return samples + [Sample(metric, value, round) for metric, value in machine.stop().items()]
 
     def recheck(self) -> list[Sample]:
@@ -110,7 +110,7 @@ class Worker:
         with torch.no_grad():
             for ours, other in zip(tensors(self._inputs), tensors(self._make_inputs(1)), strict=True):
                 ours.copy_(other)
-        self._compare(self._call(), draw=1, when="after timing, on changed inputs: ")
+        self._compare(self._step(), draw=1, when="after timing, on changed inputs: ")
         return []
 
     def finish(self) -> list[Sample]:
@@ -146,9 +146,6 @@ class Worker:
         if not callable(step):
             raise TypeError(f"the set-up returned {type(step).__name__}, and not a step to call")
         return step
-
-    def _call(self) -> Any:
-        return self._step()  # type: ignore[misc]
 
     def _compare(self, output: Any, draw: int, when: str = "") -> list[Sample]:
         reference: Reference = torch.load(f"{self._spec['reference']}.{draw}", weights_only=False)

@@ -1,0 +1,66 @@
+"""What every implementation owes its workload: found by the catalog, and checked by the harness's own check."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness.catalog import load_catalog
+from harness.core.workload import Implementation
+from harness.detect import detect
+from harness.launch.checking import compare, tensors
+from harness.plan import unmet
+
+CATALOG = load_catalog(lazily=False)
+ALL = [one for known in CATALOG.implementations.values() for one in known.values()]
+# Small points of each workload, as on the command line.
+POINTS = {
+    "attention": [{"seq": "64"}, {"seq": "65", "causal": "true", "dtype": "fp32", "heads": "2"}],
+    "calibration": [{"duration": "1us", "bytes": "64KiB"}],
+}
+
+
+def points(workload: str) -> list[dict[str, object]]:
+    axes = CATALOG.workload(workload).axes
+    return [
+        {axis.name: axis.values(point.get(axis.name, axis.default))[0] for axis in axes} for point in POINTS[workload]
+    ]
+
+
+def test_every_workload_has_points_to_be_tried_at() -> None:
+    assert set(POINTS) == set(CATALOG.workloads)
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.workload}/{one.name}")
+def test_an_implementation_has_a_sentence_of_help(one: Implementation) -> None:
+    assert one.help.endswith(".")
+    assert len(one.help) > 20
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.workload}/{one.name}")
+def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Implementation) -> None:
+    if reason := unmet(one.requires, detect(), "cpu"):
+        pytest.skip(reason)
+    workload = CATALOG.workload(one.workload)
+    for params in points(one.workload):
+        if one.requires.unsupported and one.requires.unsupported(params, "cpu"):
+            continue
+        inputs, same, other = (
+            workload.make_inputs(params, "cpu", torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+        )
+        step = one.build(inputs)
+        for _ in range(2):
+            assert compare(step(), workload.reference(same)).fault == ""
+        for ours, original in zip(tensors(inputs), tensors(same), strict=True):
+            assert torch.equal(ours, original)
+        for ours, changed in zip(tensors(inputs), tensors(other), strict=True):
+            ours.copy_(changed)
+        assert compare(step(), workload.reference(other)).fault == ""
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG.workloads))
+def test_a_workload_states_the_size_of_its_inputs(name: str) -> None:
+    workload = CATALOG.workload(name)
+    for params in points(name):
+        inputs = workload.make_inputs(params, "cpu", torch.Generator().manual_seed(0))
+        assert workload.input_bytes(params) == sum(t.numel() * t.element_size() for t in tensors(inputs))
