@@ -73,7 +73,7 @@ def has_module(name: str) -> bool:
 
 
 def visible(gpus: tuple[Gpu, ...], wanted: str | None) -> tuple[Gpu, ...]:
-    """Return the GPUs that CUDA will number from 0, given CUDA_VISIBLE_DEVICES: it stops at the first that is not there."""
+    """Return the GPUs that CUDA will number from 0, given CUDA_VISIBLE_DEVICES: it stops at the first unknown."""
     if wanted is None:
         return gpus
     chosen = []

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.core.median import Z95, median_interval
 from harness.core.metric import PRIMARY
 from harness.core.trial import Sample
 
@@ -25,8 +26,6 @@ _PER_TURN = 100
 # A step that ran while others had the turn finds cold caches. Up to this length one step is run for nothing first;
 # beyond it, refilling a cache (milliseconds) is below 1 % of the step.
 _REFRESH_S = 0.5
-# Two-sided 95 % of the normal distribution.
-_Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def has_trend(times: Sequence[float]) -> bool:
     if abs(last - first) <= _SETTLED * first:
         return False
     s = sum((times[j] > times[i]) - (times[j] < times[i]) for i in range(n) for j in range(i + 1, n))
-    return abs(s) > _Z * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    return abs(s) > Z95 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
 
 
 def take_turn(clock: Clock, step: Callable[[], Any], pace: Pace, round: int, slice_s: float) -> list[Sample]:
@@ -90,19 +89,6 @@ def take_turn(clock: Clock, step: Callable[[], Any], pace: Pace, round: int, sli
     return [
         Sample(metric, value, round, index, flags) for index, values, flags in taken for metric, value in values.items()
     ]
-
-
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the median from order statistics, which assumes no distribution.
-
-    Below six values no pair of them covers 95 %; the extremes are returned.
-    """
-    ordered = sorted(values)
-    n = len(ordered)
-    reach = _Z * math.sqrt(n)
-    low = max(0, math.floor((n - reach) / 2))
-    high = min(n - 1, math.ceil((n + reach) / 2))
-    return ordered[low], ordered[high]
 
 
 def is_precise(values: Sequence[float], precision: float) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.sampler import Pace, has_trend, is_precise, median_interval, take_turn, warm_up
+from harness.core.median import median_interval
+from harness.sampler import Pace, has_trend, is_precise, take_turn, warm_up
 
 
 class ScriptedClock:

@@ -41,11 +41,11 @@ def time_ratio(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool
         if not any(logs):
             return None
         found = two_level(logs)
-        return _ratio(found.mean, found.half, paired)
+        return _ratio(found.centre, found.half, paired)
     if not ours or not theirs:
         return None
     a, b = (two_level([[math.log(v) for v in rounds.values()] for rounds in side.values()]) for side in (ours, theirs))
-    return _ratio(a.mean - b.mean, math.hypot(a.half, b.half), paired)
+    return _ratio(a.centre - b.centre, math.hypot(a.half, b.half), paired)
 
 
 def _ratio(log: float, half: float, paired: bool) -> Ratio:

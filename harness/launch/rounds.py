@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from harness.core.suite import Policy
     from harness.launch.remote import ForkServer, Worker
 
-# A round is the unit of pairing: this many in a launch make its mean a fair one, for steps that are not slow.
-_ROUNDS = 10
+# A round is the unit of pairing. With this many, a quarter of them may be disturbed and the launch's median and its
+# interval hold; longer and fewer rounds would take the same time and hold less.
+_ROUNDS = 20
 # Rounds over all launches that even a case beyond its budget takes.
 _LEAST_ROUNDS = 5
-_TURN_S = 0.1
+_TURN_S = 0.05
 # Share of a launch's budget that warm-up may take.
 _WARM_UP = 0.2
 # A worker may not take the last of the memory: what ends then could be any process.

@@ -26,12 +26,12 @@ def misses(launches: int, rounds: int, launch_spread: float, seed: int) -> float
 def test_the_interval_misses_in_about_5_percent_whatever_the_spread_between_launches(
     launches: int, launch_spread: float
 ) -> None:
-    assert misses(launches, 10, launch_spread, seed=1) <= 0.085
+    assert misses(launches, 20, launch_spread, seed=1) <= 0.095
 
 
 @pytest.mark.parametrize("launch_spread", [0.0, 0.25, 0.5, 1.0, 2.0])
-def test_two_launches_miss_in_at_most_13_percent(launch_spread: float) -> None:
-    assert misses(2, 10, launch_spread, seed=2) <= 0.15
+def test_two_launches_miss_in_at_most_14_percent(launch_spread: float) -> None:
+    assert misses(2, 20, launch_spread, seed=2) <= 0.15
 
 
 def test_pooling_the_rounds_of_all_launches_would_miss_most_of_the_time() -> None:
@@ -39,7 +39,7 @@ def test_pooling_the_rounds_of_all_launches_would_miss_most_of_the_time() -> Non
     source = np.random.default_rng(3)
     missed = 0
     for _ in range(RUNS):
-        data = source.normal(0, 2.0, (3, 1)) + source.normal(0, 1, (3, 10))
+        data = source.normal(0, 2.0, (3, 1)) + source.normal(0, 1, (3, 20))
         found = two_level([data.ravel().tolist()])
         missed += not found.low <= 0 <= found.high
     assert missed / RUNS > 0.4
@@ -47,13 +47,23 @@ def test_pooling_the_rounds_of_all_launches_would_miss_most_of_the_time() -> Non
 
 def test_an_interval_is_no_wider_than_the_rounds_demand_where_launches_agree() -> None:
     found = two_level([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
-    assert found.mean == 2.0
-    assert found.half == pytest.approx(2.776 * math.sqrt(1.0 / 6), rel=1e-3)
+    assert found.centre == 2.0
+    assert found.half == pytest.approx(2.776 * math.sqrt(math.pi / 2 / 3 / 2), rel=1e-3)
 
 
-def test_one_value_has_no_interval() -> None:
-    assert two_level([[4.0]]).mean == 4.0
+def test_rounds_that_a_neighbour_spoiled_do_not_move_the_result() -> None:
+    source = np.random.default_rng(4)
+    clean = source.normal(0, 0.01, (3, 20))
+    spoiled = np.where(np.arange(20) % 4 == 0, 0.7, clean)
+    before, after = two_level(clean.tolist()), two_level(spoiled.tolist())
+    assert after.centre == pytest.approx(before.centre, abs=0.01)
+    assert after.half < 4 * before.half
+
+
+def test_one_value_has_no_interval_and_none_has_no_centre() -> None:
+    assert two_level([[4.0]]).centre == 4.0
     assert math.isnan(two_level([[4.0]]).half)
+    assert math.isnan(two_level([]).centre)
 
 
 def test_one_round_a_launch_leaves_the_launches_to_judge_by() -> None:
