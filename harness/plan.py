@@ -141,16 +141,30 @@ def _group(
     device: str,
     environment: Environment,
 ) -> Group:
-    params = dict(point)
-    inputs = workload.input_bytes(params)
-    cases = []
-    for one in sorted(chosen, key=lambda one: one.name != workload.baseline):
-        memory = inputs + one.requires.memory(params) if one.requires.memory else None
-        skip = unmet(one.requires, environment, device)
-        if not skip and one.requires.unsupported:
-            skip = one.requires.unsupported(params, device.partition(":")[0])
-        cases.append(PlannedCase(Case(workload.name, one.name, point), workload.cost(params), memory, skip))
+    cases = [_planned(workload, one, point, device, environment) for one in chosen]
+    cases.sort(key=lambda planned: planned.case.implementation != workload.baseline)
     return Group(f"{workload.name}[{describe(point)}]", workload.baseline, tuple(cases))
+
+
+def _planned(
+    workload: Workload,
+    one: Implementation,
+    point: tuple[tuple[str, Scalar], ...],
+    device: str,
+    environment: Environment,
+) -> PlannedCase:
+    """Ask an implementation's requirements about a point; what they raise is a reason to skip it."""
+    case, params, memory = Case(workload.name, one.name, point), dict(point), None
+    try:
+        cost = workload.cost(params)
+        skip = unmet(one.requires, environment, device)
+        if one.requires.unsupported and not skip:
+            skip = one.requires.unsupported(params, device.partition(":")[0])
+        if one.requires.memory:
+            memory = workload.input_bytes(params) + one.requires.memory(params)
+    except Exception as error:
+        return PlannedCase(case, skip=f"what it requires cannot be told: {type(error).__name__}: {error}")
+    return PlannedCase(case, cost, memory, skip)
 
 
 def _merged(first: Group, second: Group) -> Group:

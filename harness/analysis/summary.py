@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.interval import two_level
 from harness.core.measurement import Measurement
-from harness.core.metric import DERIVED, METRICS, PRIMARY
+from harness.core.metric import DERIVED, PRIMARY, metric_of
 from harness.core.trial import OK
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _interval_factor(trials: list[Trial], metric: str) -> float:
     medians = round_medians(trials, metric)
     if (
         not medians
-        or METRICS[metric].better is None
+        or metric_of(metric).better is None
         or any(v <= 0 for rounds in medians.values() for v in rounds.values())
     ):
         return math.nan

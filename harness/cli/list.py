@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.catalog import load_catalog
+from harness.cli.broken import report_broken
 
 
 def list_command(
@@ -45,5 +46,4 @@ def list_command(
             table.add_row(name, Text(help))
         console.print(Text(title, style="bold"))
         console.print(table)
-    for line in catalog.broken:
-        typer.echo(f"bench: left out: {line}", err=True)
+    report_broken(catalog)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from harness.analysis.rows import result_tables
+from harness.cli.broken import report_broken
 from harness.cli.progress import Terminal
 from harness.cli.table import print_json, print_plan, print_tables
 from harness.core.errors import UsageError
@@ -35,8 +36,7 @@ def measure_and_print(
     quiet: bool,
 ) -> int:
     """Plan and measure a selection, and print the result; return the exit code."""
-    for line in catalog.broken:
-        typer.echo(f"bench: left out: {line}", err=True)
+    report_broken(catalog)
     environment = detect()
     plan = make_plan(catalog, selections, policy, environment)
     if dry_run:

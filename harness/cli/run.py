@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from harness.catalog import Catalog, load_catalog, read_suite
+from harness.cli.broken import report_broken
 from harness.cli.options import with_options
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
@@ -35,6 +36,7 @@ class _Runnables(TyperGroup):
         if suite:
             call = partial(_run_suite, catalog, suite)
             return _command(cmd_name, suite.help, with_options(call, None), "Suites")
+        report_broken(catalog)
         raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.metric import METRICS
+from harness.core.metric import metric_of
 
 if TYPE_CHECKING:
     from harness.core.case import Case
@@ -27,4 +27,4 @@ class Measurement:
     @property
     def unit(self) -> str:
         """The metric's unit."""
-        return METRICS[self.metric].unit
+        return metric_of(self.metric).unit

@@ -44,6 +44,11 @@ _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), 
 _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))
 
 
+def metric_of(name: str) -> Metric:
+    """Return the metric of that name; one that a workload's own check made up is a plain number."""
+    return METRICS.get(name) or Metric(name, "1", None, "from the workload's own check")
+
+
 def format_value(value: float, unit: str) -> str:
     """Write a value with a prefix that suits it: ``1.23 ms``, ``17.0 MiB``, ``182 GFLOP/s``, ``3.1e-07``."""
     if not math.isfinite(value):

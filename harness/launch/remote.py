@@ -139,11 +139,10 @@ class Worker:
         self._left_s -= spent
         if reply is None:
             return []
-        samples = [Sample(*row) for row in reply["samples"]]
         self.steady = reply.get("steady", True)
         if reply["status"] != OK:
             self._end(reply["status"], reply["message"])
-        return samples
+        return list(reply["samples"])
 
     def finish(self) -> None:
         """Let the worker end in order; threads and processes that it leaves are its fault."""
@@ -178,7 +177,12 @@ class Worker:
         if not line:
             self._end(CRASHED, name)
             return None
-        return json.loads(line)  # type: ignore[no-any-return]
+        try:
+            reply = json.loads(line)
+            return {**reply, "samples": [Sample(*row) for row in reply["samples"]]}
+        except (ValueError, TypeError, KeyError):
+            self._end(ERROR, f"{name}: something other than the worker's reply was written to its connection")
+            return None
 
     def _line(self, deadline: float) -> bytes | None:
         """Return the next line, empty if the worker ended first, None at the deadline."""
@@ -254,7 +258,8 @@ def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:
     """Name the end of a worker that did not answer."""
     if code >= 0:
         return CRASHED, f"{name}: the process exited with code {code}"
-    cause = signal.Signals(-code).name
+    known = {one.value: one.name for one in signal.Signals}
+    cause = known.get(-code, f"signal {-code}")
     if code == -signal.SIGKILL and oom_killed:
         return OOM, f"{name}: killed by the kernel for want of memory"
     return CRASHED, f"{name}: died of {cause}"

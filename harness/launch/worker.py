@@ -150,7 +150,7 @@ class Worker:
     def _compare(self, output: Any, draw: int, when: str = "") -> list[Sample]:
         reference: Reference = torch.load(f"{self._spec['reference']}.{draw}", weights_only=False)
         check: Check = (self._workload.check or compare)(output, reference)
-        samples = [Sample(metric, value) for metric, value in check.errors.items()]
+        samples = [Sample(metric, float(value)) for metric, value in check.errors.items()]
         if check.fault:
             raise _WrongError(when + check.fault, samples)
         return samples
@@ -201,7 +201,7 @@ def _reply(status: str, message: str, samples: list[Sample] | None = None) -> di
 
 def _fault(name: str, error: BaseException) -> tuple[str, str]:
     """Classify what an implementation raised, in one line that names the pass."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).encode(errors="replace").decode().split())
     if isinstance(error, SystemExit):
         return ERROR, f"{name}: called sys.exit({error.code!r})"
     if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):

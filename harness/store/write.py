@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from harness.core.case import group_to_json
 from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
-from harness.core.metric import METRICS
+from harness.core.metric import metric_of
 from harness.core.trial import Launch, Trial, trial_to_json
 from harness.store import schema
 
@@ -132,7 +132,7 @@ def _sample_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any
     for trial in trials:
         names = _case_columns(run_id, trial.case)
         for sample in trial.samples:
-            yield {**names, "launch": trial.launch, **vars(sample), "unit": METRICS[sample.metric].unit}
+            yield {**names, "launch": trial.launch, **vars(sample), "unit": metric_of(sample.metric).unit}
 
 
 def _trial_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:

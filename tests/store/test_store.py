@@ -93,7 +93,7 @@ def test_a_line_that_was_being_written_when_the_process_died_is_left_out(tmp_pat
     folder = new_run(tmp_path)
     append(folder, TRIALS[0])
     with (folder / "journal.jsonl").open("a") as journal:
-        journal.write('{"trial": {"case": {"workl')
+        journal.write('\n{"trial": {"case": {"workl')
     assert list(read_run(folder).trials) == [TRIALS[0]]
     append(folder, TRIALS[1])
     assert list(read_run(folder).trials) == TRIALS

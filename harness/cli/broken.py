@@ -1,0 +1,16 @@
+"""Sources of content that could not be taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+
+
+def report_broken(catalog: Catalog) -> None:
+    """Say in one line each what was left out of the catalog, and why."""
+    for line in catalog.broken:
+        typer.echo(f"bench: left out: {line}", err=True)
