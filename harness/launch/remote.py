@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
-from harness.launch.server import _MESSAGE
+from harness.launch.orphans import adopt_orphans, end_orphans
+from harness.launch.server import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,10 @@ class ForkServer:
     """One launch: a fresh interpreter from which workers are forked. Closing it ends all of them."""
 
     def __init__(self, threads: int, folder: Path) -> None:
+        adopt_orphans()
         self._folder = folder
         self._count = 0
+        self._started = time.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()))
@@ -65,18 +68,14 @@ class ForkServer:
         self._count += 1
         log = self._folder / f"worker-{self._process.pid}-{self._count}.log"
         ours, theirs = socket.socketpair()
-        message = json.dumps({**spec, "memory_limit": memory_limit}).encode()
         with theirs, log.open("ab") as sink:
-            try:
-                socket.send_fds(self._control, [message], [theirs.fileno(), sink.fileno()])
-            except OSError as error:
-                raise HarnessError(f"the fork server is gone: {error}; {self._last_words()}") from None
+            self._send({**spec, "memory_limit": memory_limit}, theirs.fileno(), sink.fileno())
             pid = self._receive()["pid"]
         return Worker(self, pid, ours, log, timeout_s)
 
     def reap(self, pid: int) -> dict[str, Any]:
         """Wait for a worker's end; return its exit code and the names of the processes it left."""
-        self._control.send(json.dumps({"reap": pid}).encode())
+        self._send({"reap": pid})
         return self._receive()
 
     def close(self) -> None:
@@ -87,12 +86,21 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode:
+            # It did not end in order, so its workers died with it, and what they left came to this process.
+            end_orphans(keep=(), since=self._started)
+
+    def _send(self, request: Mapping[str, Any], *descriptors: int) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+        except OSError as error:
+            raise HarnessError(f"the fork server is gone ({error}); {self._last_words()}") from None
 
     def _receive(self) -> dict[str, Any]:
         try:
-            data = self._control.recv(_MESSAGE)
+            data = self._control.recv(MESSAGE)
         except OSError as error:
-            raise HarnessError(f"the fork server does not answer: {error}; {self._last_words()}") from None
+            raise HarnessError(f"the fork server does not answer ({error}); {self._last_words()}") from None
         if not data:
             raise HarnessError(f"the fork server ended; {self._last_words()}")
         return json.loads(data)  # type: ignore[no-any-return]
@@ -156,7 +164,8 @@ class Worker:
         """End the worker at once, without a verdict."""
         if self._pidfd >= 0:
             self._signal(signal.SIGKILL)
-            self._end(self.status, self.message)
+            with contextlib.suppress(HarnessError):  # a server that is gone took its workers along
+                self._end(self.status, self.message)
 
     def log_tail(self) -> str:
         """Return the end of what the worker wrote."""
@@ -211,9 +220,9 @@ class Worker:
         self._connection.close()
         if status not in (OK, CRASHED):
             self._signal(signal.SIGKILL)
-        end = self._server.reap(self._pid)
         os.close(self._pidfd)
         self._pidfd = -1
+        end = self._server.reap(self._pid)
         if status == CRASHED:
             status, message = _explain(end["code"], message, _oom_kills() > self._kills_before)
         elif blame_left and end["left"]:

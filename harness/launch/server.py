@@ -7,7 +7,6 @@ run starts several servers.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -21,20 +20,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
+from harness.launch.orphans import adopt_orphans, end_orphans
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_MESSAGE = 1 << 16
+_PR_SET_PDEATHSIG = 1
+MESSAGE = 1 << 16
 # How long a worker that was told to end may take for its exit handlers.
 _GRACE_S = 5.0
-# How long helpers of an ended worker (compiler pools, say) may take to notice.
-_LEFT_GRACE_S = 0.5
 
 
 def main(descriptor: int) -> None:
     """Serve fork and reap requests until the parent closes the socket or dies; then leave no process behind."""
     control = socket.socket(fileno=descriptor)
-    _adopt_orphans()
+    adopt_orphans()
     import torch
 
     from harness.launch.worker import serve
@@ -44,7 +41,7 @@ def main(descriptor: int) -> None:
     workers: set[int] = set()
     try:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE, 2)
+            data, descriptors, _, _ = socket.recv_fds(control, MESSAGE, 2)
             if not data:
                 break
             request = json.loads(data)
@@ -62,18 +59,13 @@ def main(descriptor: int) -> None:
                 os.close(one)
             control.send(json.dumps({"pid": pid}).encode())
     finally:
-        _kill_left_behind(workers=set())
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, so that they can be found and ended."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        end_orphans(keep=())
 
 
 def _become_worker(log: int, memory_limit: int) -> None:
     """Make the fork a session of its own, which writes to its log and goes first when memory ends."""
     os.setsid()
-    _adopt_orphans()
+    adopt_orphans()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -88,7 +80,10 @@ def _become_worker(log: int, memory_limit: int) -> None:
 
 
 def _reap(pid: int, workers: set[int]) -> dict[str, Any]:
-    """Wait for a worker to end, kill it after a grace, and kill what it left; say how it ended."""
+    """Wait for a worker to end, kill it after a grace, and kill what it left; say how it ended.
+
+    A living worker adopts its own orphans, so what is a child here and no worker was left by a dead one.
+    """
     deadline = time.monotonic() + _GRACE_S
     code = None
     while code is None:
@@ -100,24 +95,7 @@ def _reap(pid: int, workers: set[int]) -> dict[str, Any]:
             deadline = float("inf")
         else:
             time.sleep(0.002)
-    return {"code": code, "left": _kill_left_behind(workers)}
-
-
-def _kill_left_behind(workers: set[int]) -> list[str]:
-    """Kill every descendant that does not belong to a living worker, after a grace; return their names.
-
-    A living worker adopts its own orphans, so whatever else is a child here was left by a dead one.
-    """
-    strays = [child for child in psutil.Process().children() if child.pid not in workers]
-    _, left = psutil.wait_procs(strays, timeout=_LEFT_GRACE_S if strays else 0)
-    names = []
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for one in (process, *process.children(recursive=True)):
-                names.append(one.name())
-                one.kill()
-    psutil.wait_procs(left, timeout=_GRACE_S)
-    return names
+    return {"code": code, "left": end_orphans(keep=workers)}
 
 
 def _runtime(torch: Any) -> dict[str, Any]:

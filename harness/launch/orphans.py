@@ -1,0 +1,47 @@
+"""Processes whose parent died: adopted, so that they can be found, and ended, so that none is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_PR_SET_CHILD_SUBREAPER = 36
+# How long helpers of an ended worker (compiler pools, say) may take to notice, and what is killed to be gone.
+_GRACE_S, _GONE_S = 0.5, 5.0
+# Whoever is killed may leave children of its own, which are adopted in turn.
+_GENERATIONS = 10
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies; otherwise that would be the init process."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans(keep: Collection[int], since: float = 0.0) -> list[str]:
+    """Kill the children of this process and all that comes from them, after a grace; return their names.
+
+    Args:
+        keep: children that stay.
+        since: children that started before this time stay, too (seconds since the epoch).
+    """
+    names = []
+    grace_s = _GRACE_S
+    for _ in range(_GENERATIONS):
+        strays = [c for c in psutil.Process().children() if c.pid not in keep and c.create_time() >= since]
+        if not strays:
+            break
+        _, left = psutil.wait_procs(strays, timeout=grace_s)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for one in (process, *process.children(recursive=True)):
+                    names.append(one.name())
+                    one.kill()
+        psutil.wait_procs(left, timeout=_GONE_S)
+        grace_s = 0.0  # what turns up now lost its parent just here
+    return names
