@@ -22,7 +22,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
     "impl": (_TEXT, None, "Implementations, separated by commas; all where left out.", _SELECTION),
     "load": (_WORDS, None, "A Python file with implementations or workloads of your own.", _SELECTION),
     "device": (_TEXT, None, "cpu, cuda or cuda:N; a GPU where there is one.", _MEASURING),
-    "launches": (_TEXT, None, "Fresh interpreters: the replicate of every claim. \\[default: 3]", _MEASURING),
+    "launches": (_TEXT, None, "Fresh interpreters: the replicate of every claim. \\[default: 5]", _MEASURING),
     "precision": (_TEXT, None, "Stop when the median is known this well. \\[default: 1%]", _MEASURING),
     "budget": (_TEXT, None, "Measuring time of a case over all launches. \\[default: 30s]", _MEASURING),
     "timeout": (_TEXT, None, "Time of a case in one launch before it is killed. \\[default: 5m]", _MEASURING),
