@@ -93,6 +93,13 @@ def cuda_missing(environment: Environment) -> str:
     return ""
 
 
+def needs(requires: Requires) -> str:
+    """Write what an implementation requires, whether this machine has it or not: ``CUDA 8.0+, triton``."""
+    cuda = "CUDA" + (f" {'.'.join(map(str, requires.capability))}+" if requires.capability else "")
+    devices = {"cuda": cuda, "cpu": "CPU"}.get(requires.device or "", f"CPU or {cuda}")
+    return ", ".join((devices, *requires.modules))
+
+
 def unmet(requires: Requires, environment: Environment, device: str | None = None) -> str:
     """Return the first requirement that this machine does not meet; empty where all are met.
 

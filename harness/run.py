@@ -80,9 +80,10 @@ def execute(run: Run, observer: Observer) -> tuple[Run, int]:
         return run, exit_code(run)
     plan = Plan(run.policy.device, run.groups, run.policy)
     interrupted = False
-    with _terminable(), _alone(observer.waiting):
+    events = measure(plan, tuple(run.meta["sources"]), run.trials, observer.progress)
+    with _terminable(), _alone(observer.waiting), contextlib.closing(events):
         try:
-            for event in measure(plan, tuple(run.meta["sources"]), run.trials, observer.progress):
+            for event in events:
                 append(run.folder, event)
                 observer.event(event)
         except KeyboardInterrupt:

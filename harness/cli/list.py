@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.catalog import load_catalog
 from harness.cli.broken import report_broken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+    from rich.text import Text
 
 
 def list_command(
@@ -17,33 +23,40 @@ def list_command(
     ] = None,
 ) -> None:
     """List workloads, implementations and what they need, suites, and metrics."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
+    from harness.cli.console import console
     from harness.core.metric import METRICS
     from harness.detect import detect
-    from harness.plan import unmet
+    from harness.plan import cuda_missing, needs, unmet
 
-    catalog, environment = load_catalog(load or ()), detect()
-    console = Console(highlight=False)
+    catalog, environment, out = load_catalog(load or ()), detect(), console()
+    gpus = ", ".join(gpu.name for gpu in environment.gpus)
+    here = f"{environment.cpu_model}, {environment.cpus_usable} cores; {cuda_missing(environment) or gpus}"
+    out.print(Text(f"This machine: {here}"), soft_wrap=True)
     for workload in catalog.workloads.values():
-        console.print(Text.assemble((workload.name, "bold"), f": {workload.help}"), soft_wrap=True)
+        out.print(Text.assemble("\n", (workload.name, "bold"), f": {workload.help}"), soft_wrap=True)
         axes = ", ".join(f"{axis.name}={axis.default}" for axis in workload.axes)
-        console.print(Text(f"  axes: {axes}", style="dim"), soft_wrap=True)
-        table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1))
+        out.print(Text(f"  axes: {axes}", style="dim"), soft_wrap=True)
+        rows = []
         for one in catalog.implementations.get(workload.name, {}).values():
-            reason = unmet(one.requires, environment)
-            table.add_row(one.name, Text(reason or "here", style="dim" if reason else "green"), Text(one.help))
-        console.print(table)
-    for title, entries in (
-        ("Suites", {suite.name: suite.help for suite in catalog.suites.values()}),
-        ("Metrics", {metric.name: f"{metric.unit}: {metric.help}" for metric in METRICS.values()}),
-    ):
-        table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1))
-        for name, help in entries.items():
-            table.add_row(name, Text(help))
-        console.print(Text(title, style="bold"))
-        console.print(table)
+            runs = Text("not here", style="dim") if unmet(one.requires, environment) else Text("here", style="green")
+            rows.append((one.name, runs, needs(one.requires), one.help))
+        out.print(_table(rows))
+    out.print(Text("Suites", style="bold"))
+    out.print(_table([(suite.name, suite.help) for suite in catalog.suites.values()]))
+    out.print(Text("Metrics", style="bold"))
+    out.print(_table([(metric.name, metric.unit, metric.help) for metric in METRICS.values()]))
     report_broken(catalog)
+
+
+def _table(rows: Sequence[tuple[str | Text, ...]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, show_header=False, padding=(0, 1))
+    for position in range(len(rows[0]) if rows else 0):
+        table.add_column(no_wrap=position < len(rows[0]) - 1)
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value, three_digits
 from harness.core.trial import OK, SKIPPED
@@ -28,28 +28,26 @@ if TYPE_CHECKING:
 
 _MEMORY = ("device_peak_allocated", "peak_memory")
 _STYLES = {OK: "green", SKIPPED: "dim"}
-# Where the output is no terminal, nothing should wrap.
-_FILE_WIDTH = 160
 
 
 def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
     """Print a table for each group, what went wrong below it, and where everything is kept."""
-    console = _console()
+    out = console()
     for table in tables:
-        console.print(_table(table))
+        out.print(_table(table))
         for row in table.rows:
             if row.message:
-                console.print(Text(f"  {row.case.implementation}: {row.message}", style=_style(row)), soft_wrap=True)
-        console.print()
-    console.print(Text(_conditions(run), style="dim"), soft_wrap=True)
-    console.print(Text(str(run.folder)), soft_wrap=True)
+                out.print(Text(f"  {row.case.implementation}: {row.message}", style=_style(row)), soft_wrap=True)
+        out.print()
+    out.print(Text(_conditions(run), style="dim"), soft_wrap=True)
+    out.print(Text(str(run.folder)), soft_wrap=True)
     if code == EXIT_INTERRUPTED:
-        console.print(Text(f"interrupted; go on with: bench run --resume {run.folder}"), soft_wrap=True)
+        out.print(Text(f"interrupted; go on with: bench run --resume {run.folder}"), soft_wrap=True)
 
 
 def print_plan(plan: Plan) -> None:
     """Print what would run, what would be skipped and why, and how long it may take."""
-    console = _console()
+    out = console()
     for group in plan.groups:
         table = Table(title=Text(group.id), title_justify="left", box=box.SIMPLE_HEAD)
         for name in ("implementation", "memory", "plan"):
@@ -59,11 +57,11 @@ def print_plan(plan: Plan) -> None:
             style = "dim" if planned.skip else ""
             plan_text = f"skip: {planned.skip}" if planned.skip else "run"
             table.add_row(*(Text(text, style=style) for text in (planned.case.implementation, memory, plan_text)))
-        console.print(table)
+        out.print(table)
         if not group.interleaved:
-            console.print(Text("  one at a time: these do not fit the memory side by side"), soft_wrap=True)
+            out.print(Text("  one at a time: these do not fit the memory side by side"), soft_wrap=True)
     policy = plan.policy
-    console.print(
+    out.print(
         Text(
             f"{plan.runnable} cases on {policy.device} in {policy.launches} launches; "
             f"at most {plan.estimate_s:.0f} s of timing, and the checks, warm-ups and memory passes"
@@ -134,11 +132,6 @@ def _ratio(ratio: Ratio | None) -> str:
 
 def _two_digits(percentage: float) -> str:
     return f"{percentage:.1f}" if percentage < 10 else f"{percentage:.0f}"
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_FILE_WIDTH)
 
 
 def _style(row: Row) -> str:

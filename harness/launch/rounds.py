@@ -14,7 +14,7 @@ from harness.detect import available_memory
 from harness.sampler import is_precise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.core.case import Group, PlannedCase
@@ -31,6 +31,7 @@ _TURN_S = 0.05
 _WARM_UP = 0.2
 # A worker may not take the last of the memory: what ends then could be any process.
 _MEMORY_SHARE = 0.9
+_LEAST_MEMORY = 1 << 30
 
 
 @dataclass
@@ -74,23 +75,33 @@ class Contender:
         return self.planned.case.id
 
 
-def run_group(turns: Turns, group: Group) -> list[Trial]:
-    """Run a group's cases in one launch, side by side where they fit the memory and one by one where not."""
+def run_group(turns: Turns, group: Group) -> Iterator[Trial]:
+    """Run a group's cases in one launch, side by side where they fit the memory and one by one where not.
+
+    Yields each trial as it ends: a case that fails at once does not wait for the others.
+    """
     if not group.interleaved and len(group.cases) > 1:
-        alone = [replace(group, cases=(planned,)) for planned in group.cases]
-        return [trial for single in alone for trial in run_group(turns, single)]
+        for planned in group.cases:
+            yield from run_group(turns, replace(group, cases=(planned,)))
+        return
     if fault := _compute_reference(turns, group):
-        return [_trial(turns, planned, ERROR, fault) for planned in group.cases]
+        yield from (_trial(turns, planned, ERROR, fault) for planned in group.cases)
+        return
     contenders: list[Contender] = []
     try:
-        contenders.extend(_enter(turns, group, planned) for planned in group.cases)
-        _take_turns(turns, group, [one for one in contenders if one.worker.alive])
-        for one in contenders:
+        for planned in group.cases:
+            one = _enter(turns, group, planned)
+            contenders.append(one)
+            if not one.worker.alive:
+                yield _settled(one)
+        ready = [one for one in contenders if one.worker.alive]
+        _take_turns(turns, group, ready)
+        for one in ready:
             _leave(turns, one)
+            yield _settled(one)
     finally:
         for one in contenders:
             one.worker.kill()
-    return [_settled(one) for one in contenders]
 
 
 def _compute_reference(turns: Turns, group: Group) -> str:
@@ -186,9 +197,9 @@ def _start(turns: Turns, planned: PlannedCase, others: int) -> Worker:
         "sources": turns.sources,
         "reference": str(_reference_path(turns, planned)),
     }
-    # On CUDA the driver maps address space by the terabyte, and the limit would refuse it.
-    limit = int(_MEMORY_SHARE * available_memory()) - others if policy.device == "cpu" else 0
-    return turns.server.fork(spec, max(limit, 0), policy.timeout_s)
+    limit = max(int(_MEMORY_SHARE * available_memory()) - others, planned.memory or 0, _LEAST_MEMORY)
+    # On CUDA the driver maps address space by the terabyte, which a limit would refuse.
+    return turns.server.fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
 
 
 def _reference_path(turns: Turns, planned: PlannedCase) -> Path:

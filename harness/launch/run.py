@@ -13,7 +13,7 @@ from harness.launch.remote import ForkServer
 from harness.launch.rounds import Turns, run_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator
 
     from harness.core.case import Group
     from harness.plan import Plan
@@ -31,7 +31,7 @@ class Progress:
 
 def measure(
     plan: Plan, sources: tuple[str, ...], finished: Collection[Trial], report: Callable[[Progress], None]
-) -> Iterator[Launch | Trial]:
+) -> Generator[Launch | Trial]:
     """Measure a plan, and yield each launch as it starts and each trial as it ends.
 
     A case that fails in one launch is not tried in the next.
@@ -65,9 +65,10 @@ def measure(
                         continue
                     before = index * len(groups) + position
                     tell = _teller(report, index, before, plan.policy.launches * len(groups), len(group.cases))
-                    trials = run_group(Turns(server, index, plan.policy, folder, sources, tell), group)
-                    out.update(trial.case for trial in trials if trial.failed)
-                    yield from trials
+                    for trial in run_group(Turns(server, index, plan.policy, folder, sources, tell), group):
+                        if trial.failed:
+                            out.add(trial.case)
+                        yield trial
 
 
 def _remaining(group: Group, launch: int, done: Collection[object], out: Collection[object]) -> Group:

@@ -112,7 +112,17 @@ def test_help_shows_the_axes_of_the_workload_with_their_defaults(place: Path) ->
 def test_list_names_everything_and_says_what_this_machine_lacks(place: Path) -> None:
     done = bench("list")
     assert done.returncode == 0
-    for word in ("attention", "online_softmax", "flash_triton", "needs CUDA", "calibration", "smoke", "peak_memory"):
+    for word in (
+        "attention",
+        "online_softmax",
+        "flash_triton",
+        "not here",
+        "CUDA 8.0+, triton",
+        "no CUDA device here",
+        "calibration",
+        "smoke",
+        "peak_memory",
+    ):
         assert word in done.stdout
     assert "\x1b" not in done.stdout
 

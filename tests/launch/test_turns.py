@@ -43,7 +43,7 @@ def run(
     planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in names)
     policy = Policy(launches=1, budget_s=0.5, device="cpu", mode="host", threads=1, seed=seed)
     group = Group("calibration[x]", "twin_a", planned, interleaved)
-    return run_group(Turns(server, 0, policy, folder, (), report), group), order
+    return list(run_group(Turns(server, 0, policy, folder, (), report), group)), order
 
 
 def wait_until_stopped(process: psutil.Process) -> None:
@@ -100,6 +100,6 @@ def test_memory_is_measured_before_anything_is_timed_and_rechecked_after(server:
     planned = (PlannedCase(Case("calibration", "noop", POINT)),)
     policy = Policy(launches=1, budget_s=0.2, device="cpu", mode="host", threads=1)
     turns = Turns(server, 0, policy, tmp_path, (), lambda case, doing, share: passes.append(doing))
-    run_group(turns, Group("calibration[y]", "noop", planned))
+    list(run_group(turns, Group("calibration[y]", "noop", planned)))
     kinds = list(dict.fromkeys(passes))
     assert kinds == ["reference", "prepare", "check", "memory", "warm_up", "turn", "recheck"]
