@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,10 @@ def allocate() -> None:
 
 
 def twins() -> None:
-    """How often the same code is called different, and how often 2 % more work is found; three tools, taking turns."""
+    """How often the same code is called different, and how often 2 % more work is found; the tools take turns."""
     tools: dict[str, Callable[[], dict[str, bool]]] = {
-        "benchwright": _ours,
+        "benchwright, 2 launches": partial(_ours, "2"),
+        "benchwright, 5 launches": partial(_ours, "5"),
         "torch.utils.benchmark": _torch_timer,
         "pyperf": _pyperf,
     }
@@ -107,9 +109,9 @@ def twins() -> None:
         )
 
 
-def _ours() -> dict[str, bool]:
-    """Two launches of this harness; different means that the 95 % interval of the ratio misses 1."""
-    rows = _rows("--impl", "twin_a,twin_b,slower", "--launches", "2", "--budget", "2s", "--threads", "1")
+def _ours(launches: str) -> dict[str, bool]:
+    """Measure with this harness; different means that the 95 % interval of the ratio misses 1."""
+    rows = _rows("--impl", "twin_a,twin_b,slower", "--launches", launches, "--budget", "2s", "--threads", "1")
     ratios = {name: rows[name]["ratio"] for name in ("twin_b", "slower")}
     return {
         "twin_b": not ratios["twin_b"]["ci_low"] <= 1 <= ratios["twin_b"]["ci_high"],
