@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.core.case import Case, case_from_json
@@ -60,6 +61,11 @@ class Launch:
     index: int
     started_at: str
     runtime: dict[str, Any]
+
+
+def utc_now() -> str:
+    """Return the time as it is kept with trials and runs: UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:

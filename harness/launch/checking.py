@@ -25,7 +25,9 @@ def compare(output: Any, reference: Reference) -> Check:
     for ours, truth in zip(got, wanted, strict=True):
         if fault := _form_fault(ours, truth, reference.dtype):
             return Check({}, fault)
-        error = (ours.detach().to(truth.device, torch.float64) - truth.to(torch.float64)).abs_()
+        error, strange = _errors(ours.detach().to(truth.device, torch.float64), truth.to(torch.float64))
+        if strange:
+            return Check({}, f"{strange} elements are NaN or infinite")
         worst = max(worst, error.max().item() if error.numel() else 0.0)
         squares += error.square_().sum().item()
         count += error.numel()
@@ -55,6 +57,11 @@ def _form_fault(ours: torch.Tensor, truth: torch.Tensor, dtype: torch.dtype | No
         return f"shape {tuple(ours.shape)} returned, {tuple(truth.shape)} expected"
     if dtype is not None and ours.dtype != dtype:
         return f"dtype {ours.dtype} returned, {dtype} expected"
-    if not torch.isfinite(ours).all() and torch.isfinite(truth).all():
-        return f"{int((~torch.isfinite(ours)).sum())} elements are NaN or infinite"
     return ""
+
+
+def _errors(ours: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Return the absolute errors, and how many elements are NaN or infinite where the truth is not the same."""
+    error = (ours - truth).abs_()
+    same = (ours == truth) | (ours.isnan() & truth.isnan())
+    return error.masked_fill_(same, 0.0), int((~ours.isfinite() & ~same).sum())

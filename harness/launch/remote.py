@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
+from harness.launch import log
 from harness.launch.orphans import adopt_orphans, end_orphans
 from harness.launch.server import MESSAGE
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _START_S = 120.0
-# A log that grows beyond this while its worker has the turn is cut; the end of it is kept.
-_LOG_LIMIT = 16 << 20
-_LOG_TAIL = 4000
 
 
 class ForkServer:
@@ -39,13 +37,13 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()))
-        with (folder / "server.log").open("wb") as log:
+        with (folder / "server.log").open("wb") as sink:
             self._process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=sink,
+                stderr=sink,
                 start_new_session=True,
                 env={**os.environ, **_variables(threads)},
             )
@@ -66,12 +64,12 @@ class ForkServer:
     def fork(self, spec: Mapping[str, Any], memory_limit: int, timeout_s: float) -> Worker:
         """Start a worker, which waits for its first order."""
         self._count += 1
-        log = self._folder / f"worker-{self._process.pid}-{self._count}.log"
+        path = self._folder / f"worker-{self._process.pid}-{self._count}.log"
         ours, theirs = socket.socketpair()
-        with theirs, log.open("ab") as sink:
+        with theirs, path.open("ab") as sink:
             self._send({**spec, "memory_limit": memory_limit}, theirs.fileno(), sink.fileno())
             pid = self._receive()["pid"]
-        return Worker(self, pid, ours, log, timeout_s)
+        return Worker(self, pid, ours, path, timeout_s)
 
     def reap(self, pid: int) -> dict[str, Any]:
         """Wait for a worker's end; return its exit code and the names of the processes it left."""
@@ -106,14 +104,14 @@ class ForkServer:
         return json.loads(data)  # type: ignore[no-any-return]
 
     def _last_words(self) -> str:
-        lines = log_tail(self._folder / "server.log").strip().splitlines()
+        lines = log.tail(self._folder / "server.log").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
 
 class Worker:
     """A case's process as the parent sees it."""
 
-    def __init__(self, server: ForkServer, pid: int, connection: socket.socket, log: Path, timeout_s: float) -> None:
+    def __init__(self, server: ForkServer, pid: int, connection: socket.socket, path: Path, timeout_s: float) -> None:
         self._server = server
         self._pid = pid
         self._connection = connection
@@ -121,7 +119,7 @@ class Worker:
         self._timeout_s = timeout_s
         self._pidfd = os.pidfd_open(pid)
         self._buffer = b""
-        self._log = log
+        self._log = path
         self._kills_before = 0
         self.status, self.message, self.steady = OK, "", True
         self.active_s = 0.0
@@ -169,7 +167,7 @@ class Worker:
 
     def log_tail(self) -> str:
         """Return the end of what the worker wrote."""
-        return log_tail(self._log)
+        return log.tail(self._log)
 
     def _exchange(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         order = json.dumps({"pass": name, **arguments}).encode() + b"\n"
@@ -199,7 +197,7 @@ class Worker:
         poll.register(self._connection, select.POLLIN)
         poll.register(self._pidfd, select.POLLIN)
         while b"\n" not in self._buffer:
-            self._trim_log()
+            log.trim(self._log)
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
@@ -236,20 +234,6 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
                 os.killpg(self._pid, number)
-
-    def _trim_log(self) -> None:
-        if self._log.stat().st_size > _LOG_LIMIT:
-            tail = log_tail(self._log)
-            os.truncate(self._log, 0)
-            with self._log.open("a") as log:
-                log.write("[earlier output was cut]\n" + tail)
-
-
-def log_tail(path: Path) -> str:
-    """Return the end of a log as text, whatever bytes it holds."""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - _LOG_TAIL))
-        return log.read().decode("utf-8", errors="replace")
 
 
 def _variables(threads: int) -> dict[str, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY
-from harness.core.trial import ERROR, OK, Sample, Trial
+from harness.core.trial import ERROR, OK, Sample, Trial, utc_now
 from harness.detect import available_memory
 from harness.sampler import is_precise
 
@@ -39,7 +38,7 @@ class Turns:
     """What the cases of one launch share.
 
     Attributes:
-        reference: path of the group's reference files, without the draw.
+        folder: where reference files are left.
         sources: plug-in files, so that a worker finds the same catalog.
         report: told what is being done to which case, and the share of its budget that the case has used.
     """
@@ -207,8 +206,7 @@ def _reference_path(turns: Turns, planned: PlannedCase) -> Path:
 
 
 def _trial(turns: Turns, planned: PlannedCase, status: str = OK, message: str = "") -> Trial:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Trial(planned.case, turns.launch, status, message, now)
+    return Trial(planned.case, turns.launch, status, message, utc_now())
 
 
 def _settled(one: Contender) -> Trial:

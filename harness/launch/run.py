@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.trial import SKIPPED, Launch, Trial
+from harness.core.trial import OK, SKIPPED, Launch, Trial, utc_now
 from harness.launch.remote import ForkServer
 from harness.launch.rounds import Turns, run_group
 
@@ -46,12 +45,12 @@ def measure(
         HarnessError: a fork server does not start or does not answer.
     """
     done = {(trial.case, trial.launch) for trial in finished}
-    out = {trial.case for trial in finished if trial.status != "ok"}
+    out = {trial.case for trial in finished if trial.status != OK}
     for group in plan.groups:
         for planned in group.cases:
             if planned.skip and planned.case not in out:
                 out.add(planned.case)
-                yield Trial(planned.case, 0, SKIPPED, planned.skip, _now())
+                yield Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
     with tempfile.TemporaryDirectory(prefix="benchwright-") as name:
         folder = Path(name)
         for index in range(plan.policy.launches):
@@ -59,7 +58,7 @@ def measure(
             if not any(group.cases for group in groups):
                 continue
             with ForkServer(plan.policy.threads, folder) as server:
-                yield Launch(index, _now(), server.runtime)
+                yield Launch(index, utc_now(), server.runtime)
                 for position, group in enumerate(groups):
                     if not group.cases:
                         continue
@@ -88,7 +87,3 @@ def _teller(
         report(Progress(case, doing, launch, (before + min(1.0, sum(used.values()) / cases)) / of))
 
     return tell
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import traceback
-from dataclasses import asdict
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -195,7 +195,7 @@ def _reply(status: str, message: str, samples: list[Sample] | None = None) -> di
     return {
         "status": status,
         "message": message,
-        "samples": [list(asdict(one).values()) for one in samples or []],
+        "samples": [astuple(one) for one in samples or []],
     }
 
 

@@ -17,7 +17,7 @@ from harness.core.case import group_to_json
 from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
 from harness.core.metric import metric_of
-from harness.core.trial import Launch, Trial, trial_to_json
+from harness.core.trial import Launch, Trial, trial_to_json, utc_now
 from harness.store import schema
 
 if TYPE_CHECKING:
@@ -48,14 +48,13 @@ def create_run(
     Raises:
         UsageError: the results folder cannot be written to.
     """
-    now = datetime.now(UTC)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", selection).strip("-.")[:60]
-    folder = results / f"{now:%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
+    folder = results / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
     meta = {
         "schema_version": schema.VERSION,
         "run_id": folder.name,
         "state": RUNNING,
-        "started_at": now.isoformat(timespec="milliseconds"),
+        "started_at": utc_now(),
         "command": list(command),
         "tags": dict(tags),
         "sources": list(sources),
@@ -108,8 +107,8 @@ def write_tables(
         _table(folder / schema.SAMPLES, _sample_rows(run_id, trials), schema.SAMPLES_SCHEMA)
         _table(folder / schema.TRIALS, _trial_rows(run_id, trials), schema.TRIALS_SCHEMA)
         _table(folder / schema.MEASUREMENTS, _measurement_rows(run_id, measurements), schema.MEASUREMENTS_SCHEMA)
-        ended = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _replace(folder / schema.RUN, json.dumps({**meta, "state": state, "ended_at": ended}, indent=1).encode())
+        ended = {**meta, "state": state, "ended_at": utc_now()}
+        _replace(folder / schema.RUN, json.dumps(ended, indent=1).encode())
         if state == COMPLETE:
             (folder / schema.JOURNAL).unlink()
     except OSError as error:
