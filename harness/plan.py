@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 # Leave this share of the free memory to everything that is not predicted.
 _USABLE = 0.9
-# What one more worker takes before it has done anything: its own pages of a forked interpreter with torch.
-_WORKER = 64 << 20
+# What one more worker takes before it has done anything: its own pages of a forked interpreter with torch, or a CUDA
+# context with the buffer that flushes L2.
+_WORKER = {"cpu": 64 << 20, "cuda": 600 << 20}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will measure, and on what."""
+    """What a run will measure, and how; the policy names the device and the mode, and leaves nothing to choose."""
 
-    device: str
     groups: tuple[Group, ...]
     policy: Policy
 
@@ -51,20 +51,20 @@ def make_plan(catalog: Catalog, selections: Iterable[Selection], policy: Policy,
     Raises:
         UsageError: a name, a value or the device does not exist, or the mode does not fit the device.
     """
-    policy, device = _resolve_device(policy, environment)
+    policy = _resolved(policy, environment)
     groups: dict[str, Group] = {}
     for selection in selections:
         workload = catalog.workload(selection.workload)
         chosen = _chosen(catalog, selection)
         for point in _points(workload, selection):
-            group = _group(workload, chosen, point, device, environment)
+            group = _group(workload, chosen, point, policy.device, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
-    free = _free_memory(device, environment)
-    return Plan(device, tuple(_fitted(group, free) for group in groups.values()), policy)
+    return Plan(tuple(_fitted(group, policy.device, environment) for group in groups.values()), policy)
 
 
-def _resolve_device(policy: Policy, environment: Environment) -> tuple[Policy, str]:
+def _resolved(policy: Policy, environment: Environment) -> Policy:
+    """Replace every ``auto`` by what this machine makes of it."""
     kind, _, index = policy.device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
         raise unknown("device", policy.device, ("auto", "cpu", "cuda", "cuda:0"))
@@ -81,7 +81,7 @@ def _resolve_device(policy: Policy, environment: Environment) -> tuple[Policy, s
         raise UsageError(f"--mode {policy.mode} needs a CUDA device; on the CPU the mode is 'host'")
     mode = ("cold" if kind == "cuda" else "host") if policy.mode == "auto" else policy.mode
     device = f"cuda:{int(index or 0)}" if kind == "cuda" else "cpu"
-    return replace(policy, device=device, mode=mode, threads=policy.threads or environment.cpus_usable), device
+    return replace(policy, device=device, mode=mode, threads=policy.threads or environment.cpus_usable)
 
 
 def cuda_missing(environment: Environment) -> str:
@@ -186,14 +186,16 @@ def _free_memory(device: str, environment: Environment) -> int:
     return environment.gpus[int(device.partition(":")[2])].memory_free
 
 
-def _fitted(group: Group, free: int) -> Group:
+def _fitted(group: Group, device: str, environment: Environment) -> Group:
     """Skip cases that cannot fit even alone, and take turns only where all others fit side by side."""
+    free = _free_memory(device, environment)
+    worker = _WORKER[device.partition(":")[0]]
     cases = tuple(
         replace(planned, skip=_too_large(planned.memory, free)) if not planned.skip else planned
         for planned in group.cases
     )
     group = replace(group, cases=cases)
-    together = sum((planned.memory or 0) + _WORKER for planned in group.runnable)
+    together = sum((planned.memory or 0) + worker for planned in group.runnable)
     return replace(group, interleaved=together <= free * _USABLE)
 
 

@@ -78,7 +78,7 @@ def execute(run: Run, observer: Observer) -> tuple[Run, int]:
     """
     if run.complete:
         return run, exit_code(run)
-    plan = Plan(run.policy.device, run.groups, run.policy)
+    plan = Plan(run.groups, run.policy)
     interrupted = False
     events = measure(plan, tuple(run.meta["sources"]), run.trials, observer.progress)
     with _terminable(), _alone(observer.waiting), contextlib.closing(events):

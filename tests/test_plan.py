@@ -79,7 +79,7 @@ def test_a_case_that_cannot_run_is_planned_with_its_reason(requires: Requires, r
 def test_a_gpu_that_is_too_old_is_a_reason() -> None:
     found = plan(catalog(hopper=Requires(device="cuda", capability=(9, 0))), None, GPU)
     assert skips(found)["hopper"] == "needs compute capability 9.0, and A100 has 8.0"
-    assert (found.device, found.policy.mode) == ("cuda:0", "cold")
+    assert (found.policy.device, found.policy.mode) == ("cuda:0", "cold")
 
 
 def test_memory_beyond_what_is_free_is_a_skip_with_the_numbers() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.core.errors import UsageError
 from harness.core.suite import MODES
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def with_options(call: Callable[..., int], workload: Workload | None) -> Callabl
     axes = workload.axes if workload else ()
     parameters = []
     for axis in axes:
+        if axis.name in _OPTIONS:
+            raise UsageError(f"the axis '{axis.name}' has the name of an option of bench run; it needs another")
         option = typer.Option(
             None,
             f"--{axis.name.replace('_', '-')}",

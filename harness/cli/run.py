@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,5 +95,7 @@ def _is_load(word: str) -> bool:
     return word == "--load" or word.startswith("--load=")
 
 
+@cache
 def _catalog(files: tuple[str, ...]) -> Catalog:
+    """Load the catalog once for all the commands that a help page lists."""
     return load_catalog(files)

@@ -103,6 +103,16 @@ def test_an_unknown_key_in_a_suite_is_named_with_the_nearest(place: Path) -> Non
     assert "unknown key 'implementation'; did you mean 'implementations'?" in done.stderr
 
 
+def test_an_axis_that_takes_the_name_of_an_option_is_refused(place: Path) -> None:
+    (place / "clash.py").write_text(
+        "from harness import Axis, Reference, Workload\n"
+        "w = Workload('own', 'h', (Axis.integer('seed', 4, 'x'),), lambda p, d, g: None, Reference, 'mine')\n"
+    )
+    done = bench("run", "own", "--load", "clash.py")
+    assert done.returncode == 2
+    assert "the axis 'seed' has the name of an option" in done.stderr
+
+
 def test_help_shows_the_axes_of_the_workload_with_their_defaults(place: Path) -> None:
     text = " ".join(bench("run", "attention", "--help").stdout.split())
     for word in ("--seq", "--head-dim", "--dtype", "Axes of attention", "[default: bf16]", "--launches", "--dry-run"):
