@@ -31,13 +31,16 @@ _STYLES = {OK: "green", SKIPPED: "dim"}
 
 
 def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
-    """Print a table for each group, what went wrong below it, and where everything is kept."""
+    """Print a table for each group, what went wrong and what is doubtful below it, and where everything is kept."""
     out = console()
     for table in tables:
         out.print(_table(table))
         for row in table.rows:
+            name = row.case.implementation
             if row.message:
-                out.print(Text(f"  {row.case.implementation}: {row.message}", style=_style(row)), soft_wrap=True)
+                out.print(Text(f"  {name} {row.status}: {row.message}", style=_style(row)), soft_wrap=True)
+            if row.flags:
+                out.print(Text(f"  {name} flagged: {', '.join(row.flags)}", style="yellow"), soft_wrap=True)
         out.print()
     out.print(Text(_conditions(run), style="dim"), soft_wrap=True)
     out.print(Text(str(run.folder)), soft_wrap=True)
@@ -49,7 +52,7 @@ def print_plan(plan: Plan) -> None:
     """Print what would run, what would be skipped and why, and how long it may take."""
     out = console()
     for group in plan.groups:
-        table = Table(title=Text(group.id), title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(title=Text(group.id), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("implementation", "memory", "plan"):
             table.add_column(name, overflow="fold")
         for planned in group.cases:
@@ -86,22 +89,22 @@ def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
 
 
 def _table(table: GroupTable) -> Table:
-    """Draw a group; a column in which no case has anything is left out."""
+    """Draw a group within 80 columns where names allow; a column in which no case has anything is left out."""
     columns: dict[str, list[str | Text]] = {
         "implementation": [row.case.implementation for row in table.rows],
-        "status": [Text(row.status, style=_style(row)) for row in table.rows],
-        "time": [_timed(row.measurements.get("time")) for row in table.rows],
+        "time": [_timed(row) for row in table.rows],
         f"time / {table.group.baseline}": [_ratio(row.ratio) for row in table.rows],
         "throughput": [_value(row.measurements.get("flops_per_s")) for row in table.rows],
         "memory": [_first_value(row, _MEMORY) for row in table.rows],
-        "max error": [_value(row.measurements.get("max_abs_error")) for row in table.rows],
-        "flags": [Text(" ".join(row.flags), style="yellow") for row in table.rows],
+        "error": [_value(row.measurements.get("max_abs_error")) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
-    drawn = Table(title=Text(table.group.id, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    drawn = Table(
+        title=Text(table.group.id, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in shown:
-        left = name in ("implementation", "status", "flags")
-        drawn.add_column(name, justify="left" if left else "right", no_wrap=name != "flags")
+        # A number that is cut is a wrong number: where there is no room, it goes on in the next line.
+        drawn.add_column(name, justify="left" if name == "implementation" else "right", overflow="fold")
     for cells in zip(*shown.values(), strict=True):
         drawn.add_row(*cells)
     return drawn
@@ -115,11 +118,14 @@ def _first_value(row: Row, metrics: Sequence[str]) -> str:
     return next((_value(m) for name in metrics if (m := row.measurements.get(name))), "")
 
 
-def _timed(measurement: Measurement | None) -> str:
-    """Write a time with the larger side of its interval, as a percentage of the median."""
-    if not measurement or math.isnan(measurement.ci_high):
-        return _value(measurement)
-    return f"{_value(measurement)} ±{_two_digits(100 * (measurement.ci_high / measurement.median - 1))}%"
+def _timed(row: Row) -> str | Text:
+    """Write the time with the larger side of its interval, as a percentage of the median; or how the case ended."""
+    time = row.measurements.get("time")
+    if row.status != OK or not time:
+        return Text(row.status, style=_style(row))
+    if math.isnan(time.ci_high):
+        return _value(time)
+    return f"{_value(time)} ±{_two_digits(100 * (time.ci_high / time.median - 1))}%"
 
 
 def _ratio(ratio: Ratio | None) -> str:

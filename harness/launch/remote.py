@@ -36,7 +36,7 @@ class ForkServer:
         self._started = time.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
-        command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()))
+        command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()), str(folder))
         with (folder / "server.log").open("wb") as sink:
             self._process = subprocess.Popen(
                 command,

@@ -1,8 +1,8 @@
 """The fork server: a fresh interpreter that has imported torch, started no thread and touched no device.
 
-Run as ``python -P -m harness.launch.server FD``, FD being a socket of whole messages. A worker forked from here starts
-in milliseconds where a new interpreter takes seconds. All workers of one server share one address layout: that is why a
-run starts several servers.
+Run as ``python -P -m harness.launch.server FD FOLDER``: FD is a socket of whole messages, FOLDER what the run keeps for a
+while. A worker forked from here starts in milliseconds where a new interpreter takes seconds. All workers of one server
+share one address layout: that is why a run starts several servers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -28,8 +29,9 @@ MESSAGE = 1 << 16
 _GRACE_S = 5.0
 
 
-def main(descriptor: int) -> None:
-    """Serve fork and reap requests until the parent closes the socket or dies; then leave no process behind."""
+def main(descriptor: int, folder: str) -> None:
+    """Serve fork and reap requests until the parent closes the socket or dies; then leave nothing behind."""
+    parent = os.getppid()
     control = socket.socket(fileno=descriptor)
     adopt_orphans()
     import torch
@@ -60,6 +62,8 @@ def main(descriptor: int) -> None:
             control.send(json.dumps({"pid": pid}).encode())
     finally:
         end_orphans(keep=())
+        if os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _become_worker(log: int, memory_limit: int) -> None:
@@ -112,4 +116,4 @@ def _runtime(torch: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

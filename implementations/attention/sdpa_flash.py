@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
 from implementations.attention._common import forced, fused_memory
+from implementations.attention.workload import tensor_bytes
 
 if TYPE_CHECKING:
     from implementations.attention.workload import AttentionInputs
@@ -14,8 +15,9 @@ CPU_SCRATCH_BYTES = 7 << 18  # tiles of two CPU threads; a GPU keeps its tiles o
 
 
 def _memory(params: Params) -> int:
-    """What every fused kernel takes, and the CPU's scratch."""
-    return fused_memory(params) + CPU_SCRATCH_BYTES
+    """What every fused kernel takes, the CPU's scratch, and K and V packed, as CPUs with AMX do in half precision."""
+    packed = 0 if params["dtype"] == "fp32" else 2 * tensor_bytes(params)
+    return fused_memory(params) + packed + CPU_SCRATCH_BYTES
 
 
 def _unsupported(params: Params, device: str) -> str:

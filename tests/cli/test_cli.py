@@ -143,7 +143,7 @@ def test_a_run_ends_in_a_table_and_a_folder_that_hold_the_same(place: Path) -> N
     (folder,) = (place / "results").iterdir()
     lines = done.stdout.splitlines()
     assert lines[0].startswith("calibration[duration=0.001,bytes=67108864,percent=0.02]")
-    assert [line.split()[0] for line in lines if " ok " in line] == ["twin_a", "twin_b", "noop"]
+    assert [line.split()[0] for line in lines if "±" in line] == ["twin_a", "twin_b", "noop"]
     assert str(Path("results") / folder.name) in lines[-1]
     assert "\x1b" not in done.stdout + done.stderr
     meta = json.loads((folder / "run.json").read_text())

@@ -287,6 +287,7 @@ def test_killed_command_leaves_its_trials_and_nothing_else(under_way: Bench) -> 
     under_way.finish()
     _assert_first_group_kept(under_way)
     assert _soon(lambda: not under_way.survivors(), NOTICE_S), under_way.survivors()
+    assert _soon(lambda: not list(under_way.folder.glob("benchwright-*/")), NOTICE_S)
 
 
 def _suite(folder: Path, **implementations: list[str]) -> str:
