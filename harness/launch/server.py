@@ -1,8 +1,8 @@
 """The fork server: a fresh interpreter that has imported torch, started no thread and touched no device.
 
-Run as ``python -P -m harness.launch.server FD FOLDER``: FD is a socket of whole messages, FOLDER what the run keeps for a
-while. A worker forked from here starts in milliseconds where a new interpreter takes seconds. All workers of one server
-share one address layout: that is why a run starts several servers.
+Run as ``python -P -m harness.launch.server FD FOLDER``: FD is a socket of whole messages, FOLDER what the run keeps for
+a while. A worker forked from here starts in milliseconds where a new interpreter takes seconds. All workers of one
+server share one address layout: that is why a run starts several servers.
 """
 
 from __future__ import annotations
