@@ -74,13 +74,12 @@ class Worker:
         return self._compare(self._step(), draw=0)
 
     def memory(self) -> list[Sample]:
-        """Measure the peak over set-up and a step, above the inputs, after a rehearsal that loads and compiles."""
+        """Measure the peak over set-up and a step, above the inputs."""
         inputs = self._make_inputs(0)
 
         def region() -> None:
             self._build(inputs)()
 
-        region()
         peaks = peak_resident(region)
         peaks |= device_peaks(self._spec["device"], region) if self._on_cuda else peak_allocated(region)
         return [Sample(metric, value) for metric, value in peaks.items()]

@@ -24,7 +24,7 @@ _LAPS, _LAPS_S = 64, 0.2
 
 
 def peak_resident(region: Callable[[], Any]) -> dict[str, float]:
-    """Run a region in laps, and return how far the resident set grew in it, in bytes.
+    """Run a region in laps, after one for rehearsal, and return how far the resident set grew in it, in bytes.
 
     Both ends come from ``ru_maxrss``, reset in between, which the kernel reads from counters that it keeps by core and
     adds up in batches: any one reading is a whole number of batches beside the truth. Each lap starts with one page
@@ -35,6 +35,7 @@ def peak_resident(region: Callable[[], Any]) -> dict[str, float]:
     """
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)
+    region()  # what is loaded, compiled and cached the first time is not what a step needs
     dither = mmap.mmap(-1, _LAPS * mmap.PAGESIZE)
     peaks = []
     end = time.perf_counter() + _LAPS_S
