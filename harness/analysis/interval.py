@@ -57,7 +57,9 @@ def two_level(launches: Sequence[Sequence[float]]) -> Interval:
         return Interval(math.nan, math.nan)
     medians = np.array([np.median(group) for group in groups])
     centre = float(medians.mean())
-    from_rounds = sum(_variance_of_median(group) for group in groups) / count**2
+    spreads = [float(group.var(ddof=1)) for group in groups if len(group) > 1]
+    typical = float(np.median(spreads)) if spreads else 0.0
+    from_rounds = sum(_variance_of_median(group, typical) for group in groups) / count**2
     from_launches = float(medians.var(ddof=1)) / count if count > 1 else 0.0
     freedom = sum(len(group) - 1 for group in groups)
     if count > 1 and (from_launches > from_rounds or not freedom):
@@ -65,12 +67,14 @@ def two_level(launches: Sequence[Sequence[float]]) -> Interval:
     return Interval(centre, _half(from_rounds, freedom))
 
 
-def _variance_of_median(values: Floats) -> float:
-    """Return the squared standard error of a median; too few for order statistics, from the standard deviation."""
-    if len(values) < 2:
-        return 0.0
+def _variance_of_median(values: Floats, typical: float) -> float:
+    """Return the squared standard error of a launch's median.
+
+    Rounds too few for order statistics have the variance that is typical of the launches: one spoiled round among three
+    would otherwise make a launch that says nothing outweigh all others.
+    """
     if len(values) < _FEW:
-        return float(values.var(ddof=1)) / len(values) * math.pi / 2
+        return typical / len(values) * math.pi / 2
     low, high = median_interval(values.tolist())
     return ((high - low) / (2 * Z95)) ** 2
 
