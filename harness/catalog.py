@@ -73,7 +73,7 @@ def load_catalog(files: Iterable[str] = (), *, lazily: bool = True) -> Catalog:
     for file in files:
         if not Path(file).is_file():
             raise UsageError(f"--load {file}: no such file")
-    catalog = Catalog(sources=tuple(str(Path(file).resolve()) for file in files))
+    catalog = Catalog(sources=tuple(dict.fromkeys(str(Path(file).resolve()) for file in files)))
     with _deferred(_HEAVY if lazily else ()):
         for source, load in _sources(catalog.sources):
             _collect(catalog, source, load)
@@ -126,7 +126,8 @@ def _own_modules() -> Iterator[str]:
 def _collect(catalog: Catalog, source: str, load: Callable[[], ModuleType]) -> None:
     """Import one source and take what it defines; whatever goes wrong is one line in ``broken``."""
     try:
-        module = load()
+        with contextlib.redirect_stdout(sys.stderr):  # what a plug-in prints is not part of a result
+            module = load()
     except (Exception, SystemExit) as error:
         catalog.broken.append(f"{source}: {type(error).__name__}: {error}".splitlines()[0])
         return

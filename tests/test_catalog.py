@@ -53,6 +53,15 @@ def test_a_second_claim_on_a_name_names_both_files_and_the_first_stands(tmp_path
     assert catalog.implementation("calibration", "noop").source != second
 
 
+def test_a_file_given_twice_is_taken_once_and_what_it_prints_stays_out_of_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = plugin(tmp_path, "mine.py", "print('hello')\n" + MINE)
+    assert load_catalog([path, str(tmp_path / "." / "mine.py")]).broken == []
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")
+
+
 def test_an_implementation_of_no_workload_names_the_nearest(tmp_path: Path) -> None:
     catalog = load_catalog([plugin(tmp_path, "mine.py", MINE.replace("calibration", "calibraton"))])
     assert "did you mean 'calibration'?" in catalog.broken[0]

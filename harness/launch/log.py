@@ -17,7 +17,7 @@ def tail(path: Path) -> str:
     """Return the end of a log as text, whatever bytes it holds."""
     with path.open("rb") as log:
         log.seek(max(0, path.stat().st_size - _TAIL))
-        return log.read().decode("utf-8", errors="replace")
+        return log.read(_TAIL).decode("utf-8", errors="replace")
 
 
 def trim(path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
 from harness.launch import log
-from harness.launch.orphans import adopt_orphans, end_orphans
+from harness.launch.orphans import adopt_orphans, descendants, end_orphans
 from harness.launch.server import MESSAGE
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Worker:
             self.ask("finish")
         if self.alive:
             self._signal(signal.SIGCONT)
-            self._end(OK, "", blame_left=True)
+            self._end(OK, "exit", blame_left=True)
 
     def kill(self) -> None:
         """End the worker at once, without a verdict."""
@@ -221,19 +221,22 @@ class Worker:
         os.close(self._pidfd)
         self._pidfd = -1
         end = self._server.reap(self._pid)
-        if status == CRASHED:
+        if status == CRASHED or (blame_left and end["code"]):
             status, message = _explain(end["code"], message, _oom_kills() > self._kills_before)
-        elif blame_left and end["left"]:
+        elif blame_left:
             names = ", ".join(end["left"][:5])
-            status, message = ERROR, f"left {len(end['left'])} process(es) running: {names}"
+            found = (ERROR, f"left {len(end['left'])} process(es) running: {names}")
+            status, message = found if names else (OK, "")
         self.status, self.message = status, message
 
     def _signal(self, number: int) -> None:
-        """Send a signal to the worker and its process group, which it leads soon after it is forked."""
+        """Send a signal to the worker and to all that came from it, also in sessions of their own."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
-                os.killpg(self._pid, number)
+            for one in descendants(self._pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, number)
 
 
 def _variables(threads: int) -> dict[str, str]:

@@ -193,14 +193,14 @@ def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
 def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
     return {
         "status": status,
-        "message": message,
+        "message": message.encode(errors="replace").decode(),
         "samples": [astuple(one) for one in samples or []],
     }
 
 
 def _fault(name: str, error: BaseException) -> tuple[str, str]:
     """Classify what an implementation raised, in one line that names the pass."""
-    text = " ".join(str(error).encode(errors="replace").decode().split())
+    text = " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return ERROR, f"{name}: called sys.exit({error.code!r})"
     if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):

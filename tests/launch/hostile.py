@@ -6,6 +6,7 @@ found that clears its environment, and `HOSTILE_FOLDER`, where a file tells the 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -311,6 +312,22 @@ def leaves_thread(inputs: CalibrationInputs) -> Step:
 def leaves_daemon_thread(inputs: CalibrationInputs) -> Step:
     """Start a thread that nobody waits for."""
     threading.Thread(target=threading.Event().wait, name="lurking", daemon=True).start()
+    return lambda: inputs.x
+
+
+@implementation("calibration")
+def crashes_at_exit(inputs: CalibrationInputs) -> Step:
+    """Be right until the process ends."""
+    atexit.register(os.abort)
+    return lambda: inputs.x
+
+
+@implementation("calibration")
+def counts_elsewhere(inputs: CalibrationInputs) -> Step:
+    """Start a process in a session of its own that counts in a file for ever."""
+    path = Path(os.environ["HOSTILE_FOLDER"], "count")
+    code = f"import time\nfor n in range(10**9):\n open({str(path)!r}, 'a').write('.'); time.sleep(0.001)"
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     return lambda: inputs.x
 
 

@@ -58,6 +58,7 @@ CAUGHT = (
     ("child_returns", OK, ""),
     ("leaves_thread", ERROR, "left 1 thread running: stubborn"),
     ("leaves_daemon_thread", ERROR, "left 1 thread running: lurking"),
+    ("crashes_at_exit", CRASHED, "exit: died of SIGABRT"),
 )
 # These go at the harness itself: an end, an error text, a metric or a reply that it could stumble over.
 TRIPPING = (

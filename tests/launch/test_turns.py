@@ -68,6 +68,30 @@ def test_a_worker_is_stopped_between_its_turns_and_gone_at_its_end(server: ForkS
     assert (one.status, one.alive) == (OK, False)
 
 
+def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOSTILE_FOLDER", str(tmp_path))
+    spec = {"workload": "calibration", "implementation": "counts_elsewhere", "params": dict(POINT), "device": "cpu"}
+    plug_in = str(Path(__file__).with_name("hostile.py"))
+    rest = {"mode": "host", "threads": 1, "seed": 0, "sources": [plug_in], "reference": str(tmp_path / "reference")}
+    count = tmp_path / "count"
+    with ForkServer(1, tmp_path) as own:
+        one = own.fork({**spec, **rest}, 0, 60)
+        for order in ("prepare", "reference", "check"):
+            one.ask(order)
+        for turn in range(20):  # until the process has come up
+            one.ask("turn", round=turn, slice_s=0.1)
+            if count.exists():
+                break
+        time.sleep(0.05)
+        before = count.stat().st_size
+        time.sleep(0.2)
+        assert count.stat().st_size == before > 0
+        one.finish()
+    assert "left 1 process(es) running" in one.message
+
+
 def test_every_case_has_one_turn_a_round_in_an_order_that_varies(server: ForkServer, tmp_path: Path) -> None:
     names = ["twin_a", "twin_b", "noop"]
     trials, order = run(server, tmp_path, names)
