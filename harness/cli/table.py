@@ -125,7 +125,7 @@ def _timed(row: Row) -> str | Text:
         return Text(row.status, style=_style(row))
     if math.isnan(time.ci_high):
         return _value(time)
-    return f"{_value(time)} ±{_two_digits(100 * (time.ci_high / time.median - 1))}%"
+    return f"{_value(time)} {_spread(time.ci_high / time.median)}"
 
 
 def _ratio(ratio: Ratio | None) -> str:
@@ -133,11 +133,15 @@ def _ratio(ratio: Ratio | None) -> str:
         return ""
     if not math.isfinite(ratio.ci_high):
         return three_digits(ratio.value)
-    return f"{three_digits(ratio.value)} ±{_two_digits(100 * (ratio.ci_high / ratio.value - 1))}%"
+    return f"{three_digits(ratio.value)} {_spread(ratio.ci_high / ratio.value)}"
 
 
-def _two_digits(percentage: float) -> str:
-    return f"{percentage:.1f}" if percentage < 10 else f"{percentage:.0f}"
+def _spread(factor: float) -> str:
+    """Write how far an interval reaches: ``±2.3%``, or as a factor to multiply and divide by where that passes 100."""
+    percentage = 100 * (factor - 1)
+    if percentage >= 100:
+        return f"×÷{three_digits(factor)}"  # noqa: RUF001
+    return f"±{percentage:.1f}%" if percentage < 10 else f"±{percentage:.0f}%"
 
 
 def _style(row: Row) -> str:
