@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import Ratio, time_ratio
 from harness.analysis.summary import summarise
-from harness.core.trial import OK, SKIPPED
+from harness.core.trial import OK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,11 +37,6 @@ class Row:
         """The warnings on the case's time."""
         time = self.measurements.get("time")
         return time.flags if time else ()
-
-    @property
-    def failed(self) -> bool:
-        """Whether the exit code must tell of it."""
-        return self.status not in (OK, SKIPPED)
 
 
 @dataclass(frozen=True)

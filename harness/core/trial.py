@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,6 @@ OOM = "oom"
 TIMEOUT = "timeout"
 CRASHED = "crashed"
 ERROR = "error"
-STATUSES = (OK, SKIPPED, INCORRECT, OOM, TIMEOUT, CRASHED, ERROR)
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,7 @@ def utc_now() -> str:
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:
     """Return the trial as JSON-ready data; samples are rows of values in the order of their fields."""
-    data = asdict(trial)
-    data["samples"] = [[s.metric, s.value, s.round, s.index, s.flags] for s in trial.samples]
-    return data
+    return {**vars(trial), "case": asdict(trial.case), "samples": [astuple(sample) for sample in trial.samples]}
 
 
 def trial_from_json(data: dict[str, Any]) -> Trial:
