@@ -1,17 +1,18 @@
-"""The ratio of a case's time to its baseline's, within one run."""
+"""The ratio of two cases: of one to its baseline within a run, or of two sides of a comparison."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.interval import two_level
-from harness.analysis.summary import round_medians
+from harness.analysis.interval import factor, two_level
+from harness.analysis.summary import round_logs
+from harness.core.metric import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.analysis.interval import Interval
     from harness.core.trial import Trial
 
 
@@ -26,27 +27,24 @@ class Ratio:
 
 
 def time_ratio(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool) -> Ratio | None:
-    """Return the ratio of times, case over baseline, or None where one of them has no times in common launches.
+    """Return the ratio of times, case over baseline, or None where one of them has no times in common launches."""
+    found = log_ratio(case, baseline, PRIMARY, paired=paired)
+    return Ratio(factor(found.centre), factor(found.low), factor(found.high), paired) if found else None
 
-    Paired, the statistic of a round is log(case / baseline) of the medians taken in it, so that whatever drifts from
-    round to round cancels out. Unpaired, the two logarithms have an interval each, added in quadrature.
+
+def log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:
+    """Return the logarithm of the ratio of a metric, ours over theirs; None where there is nothing to compare.
+
+    Paired, the statistic of a round is log(ours / theirs) of the medians taken in it, so that whatever drifts from
+    round to round cancels out. Unpaired, the difference is that of two independent estimates.
     """
-    ours, theirs = round_medians(case), round_medians(baseline)
-    if paired:
-        logs = [
-            [math.log(ours[launch][turn] / theirs[launch][turn]) for turn in ours[launch] if turn in theirs[launch]]
-            for launch in ours
-            if launch in theirs
-        ]
-        if not any(logs):
-            return None
-        found = two_level(logs)
-        return _ratio(found.centre, found.half, paired)
-    if not ours or not theirs:
-        return None
-    a, b = (two_level([[math.log(v) for v in rounds.values()] for rounds in side.values()]) for side in (ours, theirs))
-    return _ratio(a.centre - b.centre, math.hypot(a.half, b.half), paired)
-
-
-def _ratio(log: float, half: float, paired: bool) -> Ratio:
-    return Ratio(math.exp(log), math.exp(log - half), math.exp(log + half), paired)
+    us, them = round_logs(ours, metric), round_logs(theirs, metric)
+    if not paired:
+        sides = [two_level([list(rounds.values()) for rounds in side.values()]) for side in (us, them) if side]
+        return sides[0].minus(sides[1]) if len(sides) == 2 else None
+    logs = [
+        [us[launch][turn] - them[launch][turn] for turn in us[launch] if turn in them[launch]]
+        for launch in us
+        if launch in them
+    ]
+    return two_level(logs) if any(logs) else None

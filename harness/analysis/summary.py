@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from harness.analysis.interval import two_level
+from harness.analysis.interval import factor, two_level
 from harness.core.measurement import Measurement
 from harness.core.metric import DERIVED, PRIMARY, metric_of
 from harness.core.trial import OK
@@ -52,6 +52,14 @@ def round_medians(trials: Iterable[Trial], metric: str = PRIMARY) -> dict[int, d
     return medians
 
 
+def round_logs(trials: Iterable[Trial], metric: str) -> dict[int, dict[int, float]]:
+    """Return the logarithm of each round's median; empty where a value has none."""
+    medians = round_medians(trials, metric)
+    if any(not value > 0 for rounds in medians.values() for value in rounds.values()):
+        return {}
+    return {launch: {turn: math.log(v) for turn, v in rounds.items()} for launch, rounds in medians.items()}
+
+
 def _of_case(planned: PlannedCase, trials: list[Trial]) -> list[Measurement]:
     metrics = dict.fromkeys(sample.metric for trial in trials for sample in trial.samples)
     rows = [row for metric in metrics if (row := _of_metric(planned.case, metric, trials))]
@@ -83,14 +91,10 @@ def _counts(trial: Trial, sample: Sample) -> bool:
 
 def _interval_factor(trials: list[Trial], metric: str) -> float:
     """Return the factor that spans the 95 % interval about the median; NaN for what is not observed in rounds."""
-    medians = round_medians(trials, metric)
-    if (
-        not medians
-        or metric_of(metric).better is None
-        or any(v <= 0 for rounds in medians.values() for v in rounds.values())
-    ):
+    logs = round_logs(trials, metric)
+    if not logs or metric_of(metric).better is None:
         return math.nan
-    return math.exp(two_level([[math.log(v) for v in rounds.values()] for rounds in medians.values()]).half)
+    return factor(two_level([list(rounds.values()) for rounds in logs.values()]).half)
 
 
 def _machine_flags(trials: list[Trial]) -> list[str]:

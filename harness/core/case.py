@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.core.workload import Cost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.core.axis import Scalar
 
 
@@ -50,12 +52,14 @@ class PlannedCase:
         cost: the work of one step.
         memory: predicted bytes at the peak of a step, inputs included; None where nothing is declared.
         skip: why it will not run; empty where it will.
+        launches: of this case, where it was given more than the policy has; 0 where it was not.
     """
 
     case: Case
     cost: Cost = field(default_factory=Cost)
     memory: int | None = None
     skip: str = ""
+    launches: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ def describe(point: tuple[tuple[str, Scalar], ...]) -> str:
     return ",".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in point)
 
 
+def most_launches(groups: Iterable[Group], policy: int) -> int:
+    """Return the launches of a plan: the policy's, or those of the case that was given the most."""
+    return max((planned.launches for group in groups for planned in group.cases), default=0) or policy
+
+
 def group_to_json(group: Group) -> dict[str, Any]:
     """Return the group as JSON-ready data."""
     return asdict(group)
@@ -93,7 +102,9 @@ def group_to_json(group: Group) -> dict[str, Any]:
 def group_from_json(data: dict[str, Any]) -> Group:
     """Rebuild a group from :func:`group_to_json`."""
     planned = tuple(
-        PlannedCase(case_from_json(item["case"]), Cost(**item["cost"]), item["memory"], item["skip"])
+        PlannedCase(
+            case_from_json(item["case"]), Cost(**item["cost"]), item["memory"], item["skip"], item.get("launches", 0)
+        )
         for item in data["cases"]
     )
     return Group(data["id"], data["baseline"], planned, data["interleaved"])

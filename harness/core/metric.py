@@ -8,29 +8,44 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """A kind of number: its unit in storage (SI), and which direction is better (None: neither)."""
+    """A kind of number: its unit in storage (SI), and which direction is better (None: neither).
+
+    Attributes:
+        margin: the relative change that matters to nobody; two sides within it are equivalent.
+        floor: the absolute change, in the unit, that matters to nobody.
+        exact: whether the same code gives the same number each time, so that a comparison needs no interval.
+    """
 
     name: str
     unit: str
     better: str | None
     help: str
+    margin: float = 0.01
+    floor: float = 0.0
+    exact: bool = False
 
+
+# Margin, floor, exact: page rounding and slack move a peak by up to a megabyte, the order of additions moves an error.
+_MEMORY = (0.02, float(1 << 20), True)
+_ERROR = (0.25, 1e-12, True)
 
 METRICS = {
     metric.name: metric
     for metric in (
         Metric("time", "s", "lower", "time of one step: device events on CUDA, wall clock elsewhere"),
-        Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker"),
+        Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker", 0.05),
         Metric("host_time", "s", "lower", "time that the host spends in the call of one step on CUDA"),
         Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
-        Metric("peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs"),
-        Metric("peak_allocated", "B", "lower", "peak of the host allocator over one step"),
-        Metric("device_peak_allocated", "B", "lower", "peak of the CUDA caching allocator's live blocks"),
-        Metric("device_peak_reserved", "B", "lower", "peak of what the CUDA caching allocator holds"),
-        Metric("device_used_delta", "B", "lower", "growth of the device's used memory, context included"),
-        Metric("max_abs_error", "1", "lower", "largest error against the float64 reference"),
-        Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference"),
+        Metric(
+            "peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs", *_MEMORY
+        ),
+        Metric("peak_allocated", "B", "lower", "peak of the host allocator over one step", *_MEMORY),
+        Metric("device_peak_allocated", "B", "lower", "peak of the CUDA caching allocator's live blocks", *_MEMORY),
+        Metric("device_peak_reserved", "B", "lower", "peak of what the CUDA caching allocator holds", *_MEMORY),
+        Metric("device_used_delta", "B", "lower", "growth of the device's used memory, context included", *_MEMORY),
+        Metric("max_abs_error", "1", "lower", "largest error against the float64 reference", *_ERROR),
+        Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference", *_ERROR),
         Metric("preemptions", "1", None, "involuntary context switches of the worker in a turn"),
         Metric("steal_share", "1", None, "share of the machine's CPU time taken by the hypervisor in a turn"),
         Metric("others_share", "1", None, "share of the machine's CPU time used by other processes in a turn"),
@@ -38,6 +53,7 @@ METRICS = {
 }
 
 PRIMARY = "time"
+# Work over time: what is said of the time is said of them.
 DERIVED = ("flops_per_s", "bytes_per_s")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
@@ -46,7 +62,7 @@ _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (
 
 def metric_of(name: str) -> Metric:
     """Return the metric of that name; one that a workload's own check made up is a plain number."""
-    return METRICS.get(name) or Metric(name, "1", None, "from the workload's own check")
+    return METRICS.get(name) or Metric(name, "1", None, "from the workload's own check", exact=True)
 
 
 def format_value(value: float, unit: str) -> str:

@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.core.case import Group, group_from_json
-from harness.core.environment import Environment, environment_from_json
+from harness.core.case import group_from_json
+from harness.core.environment import environment_from_json
 from harness.core.errors import UsageError
+from harness.core.run import Run
 from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial, trial_from_json
 from harness.store import schema
-from harness.store.write import COMPLETE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Run:
-    """A run as it stands on disk.
-
-    Attributes:
-        meta: the content of ``run.json``, with the launches so far.
-        trials: every trial that ended, in order.
-    """
-
-    folder: Path
-    meta: dict[str, Any]
-    groups: tuple[Group, ...]
-    policy: Policy
-    environment: Environment
-    trials: tuple[Trial, ...]
-
-    @property
-    def id(self) -> str:
-        """The run's name."""
-        return str(self.meta["run_id"])
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return bool(self.meta["state"] == COMPLETE)
+    from harness.core.case import Group
 
 
 def read_run(folder: Path) -> Run:

@@ -3,13 +3,16 @@
 Version 1: ``run.json`` (plan, policy, environment, launches, state), ``trials.parquet``, ``samples.parquet`` and
 ``measurements.parquet``, one observation a row. Until a run is complete, ``journal.jsonl`` holds every launch and
 trial as it came, and is what a reader believes.
+
+Version 2: ``run.json`` says of which revision a run is (``revision``, empty for a plain run), and how many launches a
+case was given where that is more than the policy's (``launches`` in the plan). Version 1 is read as having neither.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 RUN, JOURNAL = "run.json", "journal.jsonl"
 TRIALS, SAMPLES, MEASUREMENTS = "trials.parquet", "samples.parquet", "measurements.parquet"
 

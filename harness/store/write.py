@@ -17,6 +17,7 @@ from harness.core.case import group_to_json
 from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
 from harness.core.metric import metric_of
+from harness.core.run import COMPLETE, RUNNING
 from harness.core.trial import Launch, Trial, trial_to_json, utc_now
 from harness.store import schema
 
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
     from harness.core.case import Case, Group
     from harness.core.environment import Environment
     from harness.core.measurement import Measurement
+    from harness.core.run import Run
     from harness.core.suite import Policy
 
-RUNNING, INTERRUPTED, COMPLETE = "running", "interrupted", "complete"
+
+def new_run_id(selection: str) -> str:
+    """Return a name for a run: when, what, and a few digits that no other run has."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", selection).strip("-.")[:60]
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
 
 
 def create_run(
     results: Path,
-    selection: str,
+    run_id: str,
     groups: Iterable[Group],
     policy: Policy,
     environment: Environment,
@@ -42,21 +48,22 @@ def create_run(
     command: Iterable[str],
     sources: Iterable[str],
     tags: Mapping[str, str],
+    revision: Mapping[str, Any] | None = None,
 ) -> Path:
     """Create the folder of a run, with its plan and environment, before anything is measured.
 
     Raises:
         UsageError: the results folder cannot be written to.
     """
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", selection).strip("-.")[:60]
-    folder = results / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
+    folder = results / run_id
     meta = {
         "schema_version": schema.VERSION,
-        "run_id": folder.name,
+        "run_id": run_id,
         "state": RUNNING,
         "started_at": utc_now(),
         "command": list(command),
         "tags": dict(tags),
+        "revision": dict(revision or {}),
         "sources": list(sources),
         "seed": policy.seed,
         "policy": asdict(policy),
@@ -71,6 +78,22 @@ def create_run(
     except OSError as error:
         raise UsageError(f"cannot write to {results}: {error.strerror}") from None
     return folder
+
+
+def reopen(run: Run, groups: Iterable[Group]) -> None:
+    """Let a run go on by another plan of the same cases.
+
+    Raises:
+        HarnessError: the disk is full or gone.
+    """
+    events: list[dict[str, Any]] = [{"launch": launch} for launch in run.meta["launches"]]
+    events += [{"trial": trial_to_json(trial)} for trial in run.trials]
+    meta = {**run.meta, "plan": [group_to_json(group) for group in groups], "state": RUNNING}
+    try:
+        _replace(run.folder / schema.JOURNAL, "".join("\n" + json.dumps(event) for event in events).encode())
+        _replace(run.folder / schema.RUN, json.dumps(meta, indent=1).encode())
+    except OSError as error:
+        raise HarnessError(f"cannot write to {run.folder}: {error.strerror}") from None
 
 
 def append(folder: Path, event: Launch | Trial) -> None:

@@ -60,6 +60,16 @@ def test_rounds_that_a_neighbour_spoiled_do_not_move_the_result() -> None:
     assert after.half < 4 * before.half
 
 
+def test_launches_that_are_spoiled_entirely_do_not_widen_the_interval_of_many() -> None:
+    source = np.random.default_rng(5)
+    clean = source.normal(0, 0.01, (18, 1)) + source.normal(0, 0.01, (18, 20))
+    spoiled = clean.copy()
+    spoiled[[3, 11]] += 0.5
+    before, after = two_level(clean.tolist()), two_level(spoiled.tolist())
+    assert after.centre == pytest.approx(before.centre, abs=0.01)
+    assert after.half < 2 * before.half
+
+
 def test_one_value_has_no_interval_and_none_has_no_centre() -> None:
     assert two_level([[4.0]]).centre == 4.0
     assert math.isnan(two_level([[4.0]]).half)

@@ -11,12 +11,13 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
+from harness.core.run import COMPLETE
 from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
 from harness.detect import detect
 from harness.store.read import read_run
-from harness.store.write import COMPLETE, append, create_run, write_tables
+from harness.store.write import append, create_run, new_run_id, write_tables
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
 GROUP = Group("work[n=4,causal=false]", "plain", (PlannedCase(CASE, Cost(8.0, 16.0), memory=64),))
@@ -29,7 +30,14 @@ TRIALS = [
 
 def new_run(folder: Path) -> Path:
     return create_run(
-        folder, "work/../x", [GROUP], POLICY, detect(), command=["bench", "run"], sources=["f.py"], tags={"k": "v"}
+        folder,
+        new_run_id("work/../x"),
+        [GROUP],
+        POLICY,
+        detect(),
+        command=["bench", "run"],
+        sources=["f.py"],
+        tags={"k": "v"},
     )
 
 

@@ -1,0 +1,180 @@
+"""Two runs held against each other: a verdict for every case and metric."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.analysis.conditions import differences
+from harness.analysis.interval import Interval, factor
+from harness.analysis.ratio import log_ratio
+from harness.analysis.summary import summarise
+from harness.analysis.verdict import Contrast, judge, judge_exact
+from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, NOT_COMPARABLE, Comparison
+from harness.core.metric import DERIVED, PRIMARY, metric_of
+from harness.core.trial import OK, SKIPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from harness.core.case import Case
+    from harness.core.measurement import Measurement
+    from harness.core.rules import Rules
+    from harness.core.run import Run
+    from harness.core.trial import Trial
+
+_UNKNOWN = Interval(math.nan, math.nan, 0)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a comparison.
+
+    Attributes:
+        differences: the conditions in which the runs differ, as ``name: base -> new``.
+        rows: in the order of the new run's plan, then what only the base has.
+    """
+
+    base: Run
+    new: Run
+    differences: tuple[str, ...]
+    rows: tuple[Comparison, ...]
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratios of times, of the cases that have one."""
+        return [row.ratio for row in self.rows if row.metric == PRIMARY and row.ratio > 0]
+
+    @property
+    def geometric_mean(self) -> float:
+        """The geometric mean of the ratios of times; NaN where there is none."""
+        return statistics.geometric_mean(self.ratios) if self.ratios else math.nan
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A case as one of the runs has it."""
+
+    run: Run
+    trials: list[Trial]
+    measurements: dict[str, Measurement]
+    baseline: list[Trial]
+
+    @property
+    def status(self) -> str:
+        """How the case ended: empty where the run does not have it."""
+        return next((one.status for one in self.trials if one.status != OK), OK) if self.trials else ""
+
+    @property
+    def message(self) -> str:
+        """The status, and the reason for it."""
+        reasons = (f"{one.status}: {one.message}" for one in self.trials if one.status != OK)
+        return next(reasons, "not measured")
+
+
+def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite: Collection[str] = ()) -> Report:
+    """Judge every case and metric of two runs, new against base.
+
+    Times are compared by launches and rounds, paired where both sides took turns; what is the same each time (memory,
+    errors) by its value.
+
+    Args:
+        base: the side that ratios are taken to.
+        new: the side that is judged.
+        rules: margins, floors and the false discovery rate.
+        across: compare each case's ratio to its baseline within its own run, which two machines can share.
+        despite: names of conditions in which the runs may differ all the same.
+    """
+    apart = tuple(line for line in differences(base, new) if line.partition(":")[0] not in despite)
+    together = [run.meta.get("revision", {}).get("together") for run in (base, new)]
+    paired = together[0] is not None and together[0] == together[1]
+    sides = {case: (_side(base, case), _side(new, case)) for case in _cases(base, new)}
+    judged: dict[Case, list[Comparison]] = {case: _of_status(case, *pair) for case, pair in sides.items()}
+    contrasts: list[Contrast] = []
+    for case, (theirs, ours) in sides.items():
+        if judged[case] or not ours.trials:
+            continue
+        if across:
+            contrasts += _within_machines(case, theirs, ours, rules)
+        elif apart:
+            judged[case] = [Comparison(case, "", NOT_COMPARABLE, note="; ".join(apart))]
+        else:
+            contrasts += _by_rounds(case, theirs, ours, rules, paired=paired)
+            judged[case] = _by_value(case, theirs, ours, rules)
+    for row in reversed(judge(contrasts, rules.fdr)):
+        judged[row.case].insert(0, row)
+    return Report(base, new, apart, tuple(row for rows in judged.values() for row in rows))
+
+
+def _cases(base: Run, new: Run) -> list[Case]:
+    planned = [planned.case for run in (new, base) for group in run.groups for planned in group.cases]
+    return list(dict.fromkeys(planned))
+
+
+def _side(run: Run, case: Case) -> _Side:
+    group = next((one for one in run.groups if any(planned.case == case for planned in one.cases)), None)
+    trials = [trial for trial in run.trials if trial.case == case]
+    measured = {row.metric: row for row in summarise([group], trials) if row.case == case} if group else {}
+    base = [t for t in run.trials if group and t.case.group == group.id and t.case.implementation == group.baseline]
+    return _Side(run, trials, measured, base)
+
+
+def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
+    """Return the verdict on a case that did not go well on both sides; none where it did, or ran on neither."""
+    ran = [side.status not in ("", SKIPPED) for side in (base, new)]
+    if not any(ran) or (base.status, new.status) == (OK, OK):
+        return []
+    if not ran[1]:
+        return [Comparison(case, "", MISSING, note=new.message)]
+    if new.status != OK:
+        return [Comparison(case, "", BROKEN if ran[0] and base.status != OK else FAILS, note=new.message)]
+    return [Comparison(case, "", FIXED if ran[0] else ADDED, note=base.message if ran[0] else "")]
+
+
+def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: bool) -> Iterator[Contrast]:
+    for metric in _common(base, new):
+        if not metric_of(metric).exact:
+            found = log_ratio(new.trials, base.trials, metric, paired=paired) or _UNKNOWN
+            ours, theirs = new.measurements[metric], base.measurements[metric]
+            launches = min(ours.launches, theirs.launches)
+            limit = rules.limit(case.workload, metric)
+            flags = dict.fromkeys(ours.flags + theirs.flags)
+            note = f"flagged: {', '.join(flags)}" if flags else ""
+            yield Contrast(case, metric, theirs.median, ours.median, found, limit, launches, note)
+
+
+def _by_value(case: Case, base: _Side, new: _Side, rules: Rules) -> list[Comparison]:
+    return [
+        judge_exact(
+            case,
+            metric,
+            base.measurements[metric].median,
+            new.measurements[metric].median,
+            rules.limit(case.workload, metric),
+        )
+        for metric in _common(base, new)
+        if metric_of(metric).exact
+    ]
+
+
+def _within_machines(case: Case, base: _Side, new: _Side, rules: Rules) -> Iterator[Contrast]:
+    """Yield the case's time over its baseline's, on one machine against on the other."""
+    if case == next((trial.case for trial in new.baseline), case):
+        return
+    theirs, ours = (log_ratio(side.trials, side.baseline, PRIMARY, paired=True) for side in (base, new))
+    if theirs and ours:
+        launches = min(len({trial.launch for trial in side.trials}) for side in (base, new))
+        limit = rules.limit(case.workload, PRIMARY)
+        values = factor(theirs.centre), factor(ours.centre)
+        yield Contrast(case, PRIMARY, *values, ours.minus(theirs), limit, launches, "of the time over its baseline's")
+
+
+def _common(base: _Side, new: _Side) -> list[str]:
+    """Return the metrics that both sides have and that have a better direction; rates follow from the time."""
+    return [
+        metric
+        for metric in new.measurements
+        if metric in base.measurements and metric_of(metric).better and metric not in DERIVED
+    ]

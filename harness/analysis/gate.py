@@ -1,0 +1,85 @@
+"""Whether a change may pass: from the verdicts of a comparison to an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK
+from harness.core.metric import PRIMARY, metric_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from harness.analysis.compare import Report
+    from harness.core.comparison import Comparison
+    from harness.core.rules import Acceptance, Rules
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a gate says.
+
+    Attributes:
+        regressed: what is worse for certain, and was not accepted.
+        undecided: what may be worse; more launches can tell where it is a time.
+        accepted: what is worse on purpose, with the reason.
+        ended: acceptances that hold nothing back any more, with why; their lines can go.
+    """
+
+    regressed: tuple[Comparison, ...]
+    undecided: tuple[Comparison, ...]
+    accepted: tuple[tuple[Comparison, Acceptance], ...]
+    ended: tuple[tuple[Acceptance, str], ...]
+
+    @property
+    def code(self) -> int:
+        """The exit code: 1 for a confirmed regression, 3 where one cannot be ruled out, 0 for neither."""
+        if self.regressed:
+            return EXIT_FAILED
+        return EXIT_INCONCLUSIVE if self.undecided else EXIT_OK
+
+
+def decide(report: Report, rules: Rules, lineage: Collection[str]) -> Decision:
+    """Judge a comparison by what regressed, what may have, and what was accepted.
+
+    What is open of a second metric that is noisy, such as CPU time, holds nothing up: the time and the exact metrics
+    decide.
+
+    Args:
+        report: the comparison.
+        rules: with the accepted changes.
+        lineage: the base's commit and its ancestors. A change that the base has already is no longer accepted: it is
+            what the base is measured with.
+    """
+    current = [one for one in rules.accepted if not _contains(lineage, one.commit)]
+    accepted = [(row, one) for row in report.rows if row.regressed for one in current if _covers(one, row)]
+    held = [row for row, _ in accepted]
+    used = [one for _, one in accepted]
+    ended = [(one, "the base has the change already") for one in rules.accepted if one not in current]
+    ended += [(one, "nothing is worse") for one in current if one not in used and _speaks_of(one, report)]
+    return Decision(
+        tuple(row for row in report.rows if row.regressed and row not in held),
+        tuple(row for row in report.rows if row.undecided and _decides(row)),
+        tuple(accepted),
+        tuple(ended),
+    )
+
+
+def _decides(row: Comparison) -> bool:
+    return row.metric in ("", PRIMARY) or metric_of(row.metric).exact
+
+
+def _covers(one: Acceptance, row: Comparison) -> bool:
+    if not one.covers(row.case.id, row.metric):
+        return False
+    change = row.ratio if metric_of(row.metric).better == "lower" else 1 / row.ratio
+    return change <= 1 + one.up_to
+
+
+def _speaks_of(one: Acceptance, report: Report) -> bool:
+    return any(one.covers(row.case.id, row.metric) and not row.regressed for row in report.rows)
+
+
+def _contains(lineage: Collection[str], commit: str) -> bool:
+    return any(one.startswith(commit) for one in lineage)

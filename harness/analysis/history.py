@@ -1,0 +1,229 @@
+"""Runs over time: a series for each case, machine and setting, with what became of it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.analysis.changes import STABLE, Change, Finding, find_changes
+from harness.analysis.ranks import FEWEST
+from harness.core.case import Case
+from harness.core.comparison import direction
+from harness.core.errors import unknown
+from harness.core.metric import metric_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from harness.core.measurement import Measurement
+    from harness.core.summary import RunSummary
+
+NO_VERDICT = "no verdict"
+BY_COMMIT, BY_TIME = "commit", "time"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A case's number in one run.
+
+    Attributes:
+        known: whether git knows the commit.
+    """
+
+    run: str
+    commit: str
+    dirty: bool
+    known: bool
+    started_at: str
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change by the points that it lies between: ``before`` is surely at the old level, ``after`` at the new one."""
+
+    change: Change
+    direction: str
+    before: Point
+    after: Point
+
+    @property
+    def within_commit(self) -> bool:
+        """Whether both are runs of one and the same code, which then is not the cause."""
+        clean = not (self.before.dirty or self.after.dirty)
+        return clean and bool(self.before.commit) and self.before.commit == self.after.commit
+
+
+class Where(NamedTuple):
+    """What the points of one series have in common."""
+
+    case: Case
+    metric: str
+    environment: str
+    threads: int
+    mode: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """The points of a case in one place, in order, and what became of them.
+
+    Attributes:
+        label: ``stable``, ``changed``, ``drift``, or ``no verdict``.
+        direction: of a drift, in a word.
+        needed: how many more points a verdict needs.
+        note: why there is no verdict, where it is not for their number.
+    """
+
+    where: Where
+    ordered_by: str
+    points: tuple[Point, ...]
+    label: str
+    changes: tuple[Step, ...] = ()
+    drift: float = 0.0
+    direction: str = ""
+    needed: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EnvironmentChange:
+    """The first run of cases in an environment that is new to them: no commit is to blame for what follows."""
+
+    run: str
+    commit: str
+    started_at: str
+    before: str
+    after: str
+    differences: tuple[str, ...]
+    cases: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class History:
+    """All series of a metric, in the order in which their cases appear, and the changes of environment, by time."""
+
+    series: tuple[Series, ...]
+    environment_changes: tuple[EnvironmentChange, ...]
+
+
+def matching_cases(summaries: Iterable[RunSummary], word: str) -> set[str]:
+    """Return the cases whose id a word is, is a part of, or fits with ``*`` and ``?``; all for an empty word.
+
+    Raises:
+        UsageError: there is none; the message has the nearest.
+    """
+    cases = {measurement.case for summary in summaries for measurement in summary.measurements}
+    known = {case.id for case in cases}
+    pattern = f"*{word.replace('[', '[[]')}*"  # the brackets of an id are no character class
+    found = {word} if word in known else {case for case in known if fnmatchcase(case, pattern)}
+    if not found:
+        raise unknown(
+            "case", word, known if "[" in word else {c.workload for c in cases} | {c.implementation for c in cases}
+        )
+    return found
+
+
+def build_history(
+    summaries: Sequence[RunSummary], metric: str, cases: Collection[str], topology: Sequence[str]
+) -> History:
+    """Return the series of a metric.
+
+    Args:
+        summaries: the runs.
+        metric: its name.
+        cases: the ids that are wanted.
+        topology: the commits that git knows, none before its parents.
+    """
+    position = {commit: index for index, commit in enumerate(topology)}
+    machines = {summary.run_id: summary.environment.fingerprint for summary in summaries}
+    rows = [
+        (summary, row)
+        for summary in sorted(summaries, key=lambda summary: summary.started_at)
+        for row in summary.measurements
+        if row.metric == metric and row.case.id in cases and math.isfinite(row.median)
+    ]
+    collected = defaultdict[Case, dict[Where, list[Point]]](dict)
+    for summary, row in rows:
+        policy = summary.policy
+        where = Where(row.case, metric, machines[summary.run_id], policy.threads, policy.mode, policy.device)
+        point = _point(summary, row, summary.commit in position)
+        collected[row.case].setdefault(where, []).append(point)
+    series = [_series(where, points, position) for places in collected.values() for where, points in places.items()]
+    return History(tuple(series), tuple(_environment_changes(rows, machines)))
+
+
+def _point(summary: RunSummary, row: Measurement, known: bool) -> Point:
+    return Point(
+        summary.run_id,
+        summary.commit,
+        summary.dirty,
+        known,
+        summary.started_at,
+        row.median,
+        row.ci_low,
+        row.ci_high,
+    )
+
+
+def _series(where: Where, points: list[Point], position: dict[str, int]) -> Series:
+    """Put points, which come by time, in the order of commits where git knows them all; say what became of them."""
+    by_commit = all(point.known for point in points)
+    if by_commit:
+        points.sort(key=lambda point: (position[point.commit], point.started_at))
+    ordered_by = BY_COMMIT if by_commit else BY_TIME
+    values, needed = [point.value for point in points], FEWEST - len(points)
+    if needed > 0:
+        return Series(where, ordered_by, tuple(points), NO_VERDICT, needed=needed)
+    if min(values) <= 0:
+        found = Finding(STABLE if min(values) == max(values) else NO_VERDICT)
+        note = "" if found.label == STABLE else "some values are not above zero, and have no relative change"
+        return Series(where, ordered_by, tuple(points), found.label, note=note)
+    found = find_changes(values, metric_of(where.metric).margin)
+    steps = tuple(
+        Step(change, _direction(where.metric, change.size), points[change.before], points[change.after])
+        for change in found.changes
+    )
+    word = _direction(where.metric, found.drift) if found.drift else ""
+    return Series(where, ordered_by, tuple(points), found.label, steps, found.drift, word)
+
+
+def _direction(metric: str, change: float) -> str:
+    """Return the word for a change, also of a metric of which neither direction is better."""
+    if metric_of(metric).better is None:
+        return "higher" if change > 0 else "lower"
+    return direction(metric, change)
+
+
+def _environment_changes(
+    rows: Iterable[tuple[RunSummary, Measurement]], machines: dict[str, str]
+) -> list[EnvironmentChange]:
+    """Return what is new in the environments of cases, by time; once for all cases that met it in the same run."""
+    met = defaultdict[Case, dict[str, "RunSummary"]](dict)
+    found: dict[tuple[str, str], EnvironmentChange] = {}
+    for summary, row in rows:
+        before, machine = met[row.case], machines[summary.run_id]
+        if before and machine not in before:
+            last = next(reversed(before.values()))
+            change = _environment_change(last, summary, machines)
+            found.setdefault((change.before, summary.run_id), change).cases.append(row.case.id)
+        before.pop(machine, None)
+        before[machine] = summary
+    return list(found.values())
+
+
+def _environment_change(last: RunSummary, new: RunSummary, machines: dict[str, str]) -> EnvironmentChange:
+    return EnvironmentChange(
+        new.run_id,
+        new.commit,
+        new.started_at,
+        machines[last.run_id],
+        machines[new.run_id],
+        tuple(last.environment.differences(new.environment)),
+    )

@@ -1,0 +1,71 @@
+"""Two measurements held against each other, and what may be said of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core.metric import metric_of
+
+if TYPE_CHECKING:
+    from harness.core.case import Case
+
+FASTER, SLOWER = "faster", "slower"
+BETTER, WORSE = "better", "worse"
+EQUIVALENT, INCONCLUSIVE, SUSPECT = "equivalent", "inconclusive", "suspect"
+NOT_COMPARABLE = "not comparable"
+# Of a case as a whole.
+FAILS, FIXED, BROKEN = "fails now", "works now", "fails on both sides"
+MISSING, ADDED = "missing", "added"
+
+REGRESSIONS = (SLOWER, WORSE, FAILS)
+IMPROVEMENTS = (FASTER, BETTER, FIXED)
+UNDECIDED = (INCONCLUSIVE, SUSPECT, NOT_COMPARABLE, MISSING)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of a case and metric: new over base, with its 95 % interval; NaN where there is none.
+
+    Attributes:
+        metric: empty for a verdict on the case as a whole.
+        detectable: the smallest relative change that these data would have found in four of five tries.
+        p: of the data, if both sides were equal.
+        q: the same, raised for the number of comparisons (Benjamini-Hochberg).
+        harmless: whether a change for the worse that matters is ruled out, be the verdict open or not.
+        note: why, in words for the user.
+    """
+
+    case: Case
+    metric: str
+    verdict: str
+    base: float = math.nan
+    new: float = math.nan
+    ratio: float = math.nan
+    ci_low: float = math.nan
+    ci_high: float = math.nan
+    detectable: float = math.nan
+    p: float = math.nan
+    q: float = math.nan
+    harmless: bool = False
+    note: str = ""
+
+    @property
+    def regressed(self) -> bool:
+        """Whether the new side is worse for certain."""
+        return self.verdict in REGRESSIONS
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the data leave room for a change for the worse that matters."""
+        return self.verdict in UNDECIDED and not self.harmless
+
+
+def direction(metric: str, change: float) -> str:
+    """Return the word for a change of a metric: of a time, ``faster`` or ``slower``; else ``better`` or ``worse``."""
+    kind = metric_of(metric)
+    improved = (change < 0) == (kind.better == "lower")
+    if kind.unit == "s":
+        return FASTER if improved else SLOWER
+    return BETTER if improved else WORSE

@@ -1,0 +1,50 @@
+"""A run as it stands on disk: what was asked for, where it was measured, and what came out so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.core.case import most_launches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.core.case import Group
+    from harness.core.environment import Environment
+    from harness.core.suite import Policy
+    from harness.core.trial import Trial
+
+RUNNING, INTERRUPTED, COMPLETE = "running", "interrupted", "complete"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read.
+
+    Attributes:
+        meta: the content of ``run.json``, with the launches so far.
+        trials: every trial that ended, in order.
+    """
+
+    folder: Path
+    meta: dict[str, Any]
+    groups: tuple[Group, ...]
+    policy: Policy
+    environment: Environment
+    trials: tuple[Trial, ...]
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return str(self.meta["run_id"])
+
+    @property
+    def launches(self) -> int:
+        """The launches of the case that has the most."""
+        return most_launches(self.groups, self.policy.launches)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return bool(self.meta["state"] == COMPLETE)
