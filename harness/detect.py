@@ -8,10 +8,10 @@ import os
 import platform
 import re
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from harness import git
 from harness.core.environment import Environment, Gpu
 
 _PACKAGES = ("torch", "triton", "numpy", "nvidia-ml-py")
@@ -19,9 +19,12 @@ _VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_CUDA_ALLOC_C
 
 
 def detect() -> Environment:
-    """Return the environment; takes milliseconds, imports no torch and opens no CUDA context."""
+    """Return the environment; takes milliseconds, imports no torch and opens no CUDA context.
+
+    The commit is that of the checkout in which the command was started: what is measured is most often there.
+    """
     gpus, driver, reason = _gpus()
-    commit, dirty = _git(Path(__file__).parent)
+    commit, dirty = git.head(Path.cwd())
     return Environment(
         host=socket.gethostname(),
         kernel=platform.release(),
@@ -147,18 +150,6 @@ def _torch_cuda() -> str:
         return ""
     match = re.search(r"^cuda\b[^=]*= *'([^']+)'", _read(str(Path(spec.origin).with_name("version.py"))), re.MULTILINE)
     return match[1] if match else ""
-
-
-def _git(folder: Path) -> tuple[str, bool]:
-    """Return the commit of a checkout and whether it has changes; empty outside one."""
-    command = ("git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "", False
-    lines = done.stdout.splitlines()
-    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
-    return commit, any(not line.startswith("#") for line in lines)
 
 
 def _cpu_model() -> str:

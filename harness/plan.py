@@ -45,8 +45,17 @@ class Plan:
         return self.runnable * self.policy.budget_s
 
 
-def make_plan(catalog: Catalog, selections: Iterable[Selection], policy: Policy, environment: Environment) -> Plan:
+def make_plan(
+    catalog: Catalog, selections: Iterable[Selection], policy: Policy, environment: Environment, *, sides: int = 1
+) -> Plan:
     """Resolve names and values, and find out for every case whether it can run here.
+
+    Args:
+        catalog: what there is.
+        selections: what is wanted of it.
+        policy: how it is to be measured.
+        environment: the machine.
+        sides: versions of each case that will take turns.
 
     Raises:
         UsageError: a name, a value or the device does not exist, or the mode does not fit the device.
@@ -60,7 +69,7 @@ def make_plan(catalog: Catalog, selections: Iterable[Selection], policy: Policy,
             group = _group(workload, chosen, point, policy.device, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
-    return Plan(tuple(_fitted(group, policy.device, environment) for group in groups.values()), policy)
+    return fitted(Plan(tuple(groups.values()), policy), environment, sides)
 
 
 def _resolved(policy: Policy, environment: Environment) -> Policy:
@@ -186,16 +195,21 @@ def _free_memory(device: str, environment: Environment) -> int:
     return environment.gpus[int(device.partition(":")[2])].memory_free
 
 
-def _fitted(group: Group, device: str, environment: Environment) -> Group:
+def fitted(plan: Plan, environment: Environment, sides: int) -> Plan:
+    """Return the plan for so many versions of each case that take turns: what fits the memory, and how."""
+    return replace(plan, groups=tuple(_fitted(group, plan.policy.device, environment, sides) for group in plan.groups))
+
+
+def _fitted(group: Group, device: str, environment: Environment, sides: int) -> Group:
     """Skip cases that cannot fit even alone, and take turns only where all others fit side by side."""
     free = _free_memory(device, environment)
     worker = _WORKER[device.partition(":")[0]]
     cases = tuple(
-        replace(planned, skip=_too_large(planned.memory, free)) if not planned.skip else planned
+        replace(planned, skip=_too_large(planned.memory, free // sides)) if not planned.skip else planned
         for planned in group.cases
     )
     group = replace(group, cases=cases)
-    together = sum((planned.memory or 0) + worker for planned in group.runnable)
+    together = sides * sum((planned.memory or 0) + worker for planned in group.runnable)
     return replace(group, interleaved=together <= free * _USABLE)
 
 

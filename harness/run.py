@@ -7,20 +7,24 @@ import fcntl
 import os
 import signal
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.summary import summarise
 from harness.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from harness.core.run import COMPLETE, INTERRUPTED, Run
 from harness.launch.run import measure
 from harness.plan import Plan
-from harness.store.read import Run, read_run
-from harness.store.write import COMPLETE, INTERRUPTED, append, create_run, write_tables
+from harness.revisions import BASE, Revision, checked_out, described
+from harness.store.read import read_run
+from harness.store.write import append, create_run, new_run_id, reopen, write_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from harness.core.case import Case, Group
     from harness.core.environment import Environment
     from harness.core.trial import Launch, Trial
     from harness.launch.run import Progress
@@ -31,7 +35,7 @@ class Observer:
     """What is told of a run while it goes on; each is called between turns, never during one."""
 
     progress: Callable[[Progress], None]
-    event: Callable[[Launch | Trial], None]
+    event: Callable[[Launch | Trial, str], None]
     waiting: Callable[[str], None]
 
 
@@ -44,8 +48,9 @@ def start_run(
     command: Iterable[str],
     sources: tuple[str, ...],
     tags: Mapping[str, str],
-) -> Run:
-    """Create a run's folder from its plan.
+    revisions: Mapping[str, Revision] | None = None,
+) -> tuple[Run, ...]:
+    """Create a run's folder from its plan; one for each of the revisions, by role, that take turns.
 
     Raises:
         UsageError: every case would be skipped, or the folder cannot be written.
@@ -53,50 +58,109 @@ def start_run(
     if not plan.runnable:
         reasons = [f"{p.case.id}: {p.skip}" for group in plan.groups for p in group.cases]
         raise UsageError("nothing to do: " + ("; ".join(reasons) or "the selection is empty"))
-    folder = create_run(
-        results, selection, plan.groups, plan.policy, environment, command=command, sources=sources, tags=tags
-    )
-    return read_run(folder)
+    create = partial(create_run, results, groups=plan.groups, policy=plan.policy, command=command, sources=sources)
+    name = new_run_id(selection)
+    if not revisions:
+        return (read_run(create(name, environment=environment, tags=tags)),)
+    folders = [
+        create(
+            f"{name}-{role}",
+            environment=_of(revision, environment),
+            tags=tags,
+            revision=described(revision, role, together=name),
+        )
+        for role, revision in revisions.items()
+    ]
+    return tuple(read_run(folder) for folder in folders)
 
 
-def resume_run(folder: Path, environment: Environment) -> Run:
+def open_run(folder: Path) -> tuple[Run, ...]:
+    """Read a run, with the other sides of it where it has some: the base comes first.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    run = read_run(folder)
+    revision = run.meta.get("revision")
+    if not revision:
+        return (run,)
+    sides = [read_run(other) for other in sorted(folder.resolve().parent.glob(f"{revision['together']}-*"))]
+    return tuple(sorted(sides, key=lambda side: bool(side.meta["revision"]["role"] != BASE)))
+
+
+def resume_run(folder: Path, environment: Environment) -> tuple[Run, ...]:
     """Open a run that was cut short.
 
     Raises:
         UsageError: there is no run, or the machine is another one than it began on.
     """
-    run = read_run(folder)
-    if not run.complete and (differences := run.environment.differences(environment)):
-        raise UsageError(f"cannot resume {folder} on another machine or software: {'; '.join(differences)}")
-    return run
+    runs = open_run(folder)
+    if not all(run.complete for run in runs):
+        _same_machine(runs[0], environment, "resume")
+    return runs
 
 
-def execute(run: Run, observer: Observer) -> tuple[Run, int]:
-    """Measure what is missing, keep each trial as it ends, and write the tables; return the run and the exit code.
+def extend_run(
+    runs: tuple[Run, ...], environment: Environment, launches: int, cases: Collection[Case]
+) -> tuple[Run, ...]:
+    """Let the given cases of a run go on by some launches; what was measured stays.
+
+    Raises:
+        UsageError: the machine is another one than the run began on.
+    """
+    _same_machine(runs[0], environment, "extend")
+    for run in runs:
+        reopen(run, [_extended(group, run.policy.launches, launches, cases) for group in run.groups])
+    return tuple(read_run(run.folder) for run in runs)
+
+
+def execute(runs: tuple[Run, ...], observer: Observer) -> tuple[tuple[Run, ...], int]:
+    """Measure what is missing, keep each trial as it ends, and write the tables; return the runs and the exit code.
 
     An interruption (Ctrl-C, SIGTERM) ends in a readable folder that can be resumed.
     """
-    if run.complete:
-        return run, exit_code(run)
-    plan = Plan(run.groups, run.policy)
+    if all(run.complete for run in runs):
+        return runs, exit_code(runs)
+    plan = Plan(runs[-1].groups, runs[-1].policy)
     interrupted = False
-    events = measure(plan, tuple(run.meta["sources"]), run.trials, observer.progress)
-    with _terminable(), _alone(observer.waiting), contextlib.closing(events):
+    with _terminable(), _alone(observer.waiting), contextlib.ExitStack() as stack:
         try:
-            for event in events:
-                append(run.folder, event)
-                observer.event(event)
+            sides = [stack.enter_context(checked_out(run)) for run in runs]
+            events = measure(plan, sides, [run.trials for run in runs], observer.progress)
+            for side, event in stack.enter_context(contextlib.closing(events)):
+                append(runs[side].folder, event)
+                observer.event(event, sides[side].label)
         except KeyboardInterrupt:
             interrupted = True
-    run = read_run(run.folder)
-    state = INTERRUPTED if interrupted else COMPLETE
-    write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
-    return run, EXIT_INTERRUPTED if interrupted else exit_code(run)
+    runs = tuple(read_run(run.folder) for run in runs)
+    for run in runs:
+        state = INTERRUPTED if interrupted else COMPLETE
+        write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
+    return runs, EXIT_INTERRUPTED if interrupted else exit_code(runs)
 
 
-def exit_code(run: Run) -> int:
-    """Return 1 where a case failed, else 0."""
-    return EXIT_FAILED if any(trial.failed for trial in run.trials) else EXIT_OK
+def exit_code(runs: tuple[Run, ...]) -> int:
+    """Return 1 where a case failed, on the new side where there are two, else 0."""
+    return EXIT_FAILED if any(trial.failed for trial in runs[-1].trials) else EXIT_OK
+
+
+def _extended(group: Group, before: int, more: int, cases: Collection[Case]) -> Group:
+    longer = (
+        replace(planned, launches=(planned.launches or before) + more) if planned.case in cases else planned
+        for planned in group.cases
+    )
+    return replace(group, cases=tuple(longer))
+
+
+def _of(revision: Revision, environment: Environment) -> Environment:
+    if not revision.commit:
+        return environment
+    return replace(environment, git_commit=revision.commit, git_dirty=False)
+
+
+def _same_machine(run: Run, environment: Environment, what: str) -> None:
+    if differences := run.environment.differences(environment):
+        raise UsageError(f"cannot {what} {run.folder} on another machine or software: {'; '.join(differences)}")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,21 +22,25 @@ from harness.launch.server import MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.launch.side import Side
+
 _START_S = 120.0
 
 
 class ForkServer:
-    """One launch: a fresh interpreter from which workers are forked. Closing it ends all of them."""
+    """One launch of a side: a fresh interpreter from which workers are forked. Closing it ends all of them."""
 
-    def __init__(self, threads: int, folder: Path) -> None:
+    def __init__(self, threads: int, folder: Path, side: Side) -> None:
         adopt_orphans()
         self._folder = folder
+        self.side = side
         self._count = 0
         self._started = time.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
-        command = (sys.executable, "-P", "-m", "harness.launch.server", str(theirs.fileno()), str(folder))
-        with (folder / "server.log").open("wb") as sink:
+        command = (side.python, "-P", "-m", "harness.launch.server", str(theirs.fileno()), str(folder))
+        self._log = folder / f"server-{theirs.fileno()}.log"
+        with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -45,7 +48,7 @@ class ForkServer:
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                env={**os.environ, **_variables(threads)},
+                env={**os.environ, **_variables(threads), **_path(side)},
             )
         theirs.close()
         ours.settimeout(_START_S)
@@ -67,7 +70,8 @@ class ForkServer:
         path = self._folder / f"worker-{self._process.pid}-{self._count}.log"
         ours, theirs = socket.socketpair()
         with theirs, path.open("ab") as sink:
-            self._send({**spec, "memory_limit": memory_limit}, theirs.fileno(), sink.fileno())
+            side = {"sources": self.side.sources, "planted": self.side.planted, "revision": bool(self.side.path)}
+            self._send({**spec, **side, "memory_limit": memory_limit}, theirs.fileno(), sink.fileno())
             pid = self._receive()["pid"]
         return Worker(self, pid, ours, path, timeout_s)
 
@@ -104,7 +108,7 @@ class ForkServer:
         return json.loads(data)  # type: ignore[no-any-return]
 
     def _last_words(self) -> str:
-        lines = log.tail(self._folder / "server.log").strip().splitlines()
+        lines = log.tail(self._log).strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
 
@@ -248,6 +252,13 @@ def _variables(threads: int) -> dict[str, str]:
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }
+
+
+def _path(side: Side) -> dict[str, str]:
+    """Return the variable by which a side imports its own version before any other."""
+    if not side.path:
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (*side.path, os.environ.get("PYTHONPATH", ""))))}
 
 
 def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:

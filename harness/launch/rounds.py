@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.core.suite import Policy
     from harness.launch.remote import ForkServer, Worker
 
+    # A case that takes part, and the number of its side.
+    Entrant = tuple[int, PlannedCase]
+
 # A round is the unit of pairing. With this many, a quarter of them may be disturbed and the launch's median and its
 # interval hold; longer and fewer rounds would take the same time and hold less.
 _ROUNDS = 20
@@ -38,16 +41,15 @@ class Turns:
     """What the cases of one launch share.
 
     Attributes:
+        servers: one for each side.
         folder: where reference files are left.
-        sources: plug-in files, so that a worker finds the same catalog.
         report: told what is being done to which case, and the share of its budget that the case has used.
     """
 
-    server: ForkServer
+    servers: Sequence[ForkServer]
     launch: int
     policy: Policy
     folder: Path
-    sources: tuple[str, ...]
     report: Callable[[str, str, float], None]
 
     @property
@@ -58,8 +60,9 @@ class Turns:
 
 @dataclass
 class Contender:
-    """A case that takes part: its worker, its trial, and what it has used of its budget."""
+    """A case that takes part: its side, its worker, its trial, and what it has used of its budget."""
 
+    side: int
     planned: PlannedCase
     trial: Trial
     worker: Worker
@@ -68,48 +71,49 @@ class Contender:
     rounds: int = 0
     times: list[float] = field(default_factory=list)
 
-    @property
-    def id(self) -> str:
-        """The case's name."""
-        return self.planned.case.id
 
+def run_group(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> Iterator[tuple[int, Trial]]:
+    """Run cases of a group in one launch: side by side where they fit the memory, and one by one where not.
 
-def run_group(turns: Turns, group: Group) -> Iterator[Trial]:
-    """Run a group's cases in one launch, side by side where they fit the memory and one by one where not.
-
-    Yields each trial as it ends: a case that fails at once does not wait for the others.
+    The sides of one case always take turns. Yields each trial as it ends, with the number of its side: a case that
+    fails at once does not wait for the others.
     """
-    if not group.interleaved and len(group.cases) > 1:
-        for planned in group.cases:
-            yield from run_group(turns, replace(group, cases=(planned,)))
+    if group.interleaved:
+        yield from _run_together(turns, group, entrants)
         return
-    if fault := _compute_reference(turns, group):
-        yield from (_trial(turns, planned, ERROR, fault) for planned in group.cases)
-        return
+    for case in dict.fromkeys(planned.case for _, planned in entrants):
+        yield from _run_together(turns, group, [one for one in entrants if one[1].case == case])
+
+
+def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> Iterator[tuple[int, Trial]]:
+    faults = {side: _compute_reference(turns, side, first) for side, first in dict(reversed(entrants)).items()}
     contenders: list[Contender] = []
     try:
-        for planned in group.cases:
-            one = _enter(turns, group, planned)
+        for side, planned in entrants:
+            if faults[side]:
+                yield side, _trial(turns, planned, ERROR, faults[side])
+                continue
+            one = _enter(turns, group, side, planned, entrants)
             contenders.append(one)
             if not one.worker.alive:
-                yield _settled(one)
+                yield side, _settled(one)
         ready = [one for one in contenders if one.worker.alive]
         _take_turns(turns, group, ready)
         for one in ready:
             _leave(turns, one)
-            yield _settled(one)
+            yield one.side, _settled(one)
     finally:
         for one in contenders:
             one.worker.kill()
 
 
-def _compute_reference(turns: Turns, group: Group) -> str:
-    """Leave the group's right answers in files, unless an earlier launch did; return what went wrong."""
-    path = _reference_path(turns, group.cases[0])
+def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> str:
+    """Leave the right answers of a group in files, unless an earlier launch did; return what went wrong."""
+    path = _reference_path(turns, side, planned)
     if path.with_name(path.name + ".1").exists():
         return ""
-    turns.report(group.cases[0].case.group, "reference", 0.0)
-    worker = _start(turns, group.cases[0], others=0)
+    turns.report(planned.case.group, "reference", 0.0)
+    worker = _start(turns, side, planned, others=0)
     for order in ("prepare", "reference"):
         if worker.alive:
             worker.ask(order)
@@ -118,12 +122,12 @@ def _compute_reference(turns: Turns, group: Group) -> str:
     return fault
 
 
-def _enter(turns: Turns, group: Group, planned: PlannedCase) -> Contender:
+def _enter(turns: Turns, group: Group, side: int, planned: PlannedCase, entrants: Sequence[Entrant]) -> Contender:
     """Check a case, measure its memory, and bring it to speed, alone; it then waits, stopped."""
     trial = _trial(turns, planned)
-    others = sum(other.memory or 0 for other in group.cases if other is not planned)
-    worker = _start(turns, planned, others)
-    one = Contender(planned, trial, worker, () if group.interleaved else ("not_interleaved",))
+    others = sum(other.memory or 0 for _, other in entrants) - (planned.memory or 0)
+    worker = _start(turns, side, planned, others)
+    one = Contender(side, planned, trial, worker, () if group.interleaved else ("not_interleaved",))
     _ask(turns, one, "prepare")
     _ask(turns, one, "check")
     if worker.alive and turns.launch == 0:
@@ -135,8 +139,8 @@ def _enter(turns: Turns, group: Group, planned: PlannedCase) -> Contender:
 
 def _measure_memory(turns: Turns, one: Contender, others: int) -> None:
     """Measure memory in a cold worker of its own; its fault is the case's fault."""
-    worker = _start(turns, one.planned, others)
-    turns.report(one.id, "memory", 0.0)
+    worker = _start(turns, one.side, one.planned, others)
+    turns.report(_name(turns, one), "memory", 0.0)
     for order in ("prepare", "memory"):
         if worker.alive:
             one.trial.samples += worker.ask(order)
@@ -177,13 +181,13 @@ def _leave(turns: Turns, one: Contender) -> None:
 def _ask(turns: Turns, one: Contender, order: str, **arguments: Any) -> list[Sample]:
     if not one.worker.alive:
         return []
-    turns.report(one.id, order, min(1.0, one.spent_s / turns.budget_s))
+    turns.report(_name(turns, one), order, min(1.0, one.spent_s / turns.budget_s))
     samples = one.worker.ask(order, **arguments)
     one.trial.samples += samples
     return samples
 
 
-def _start(turns: Turns, planned: PlannedCase, others: int) -> Worker:
+def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker:
     case, policy = planned.case, turns.policy
     spec = {
         "workload": case.workload,
@@ -193,16 +197,20 @@ def _start(turns: Turns, planned: PlannedCase, others: int) -> Worker:
         "mode": policy.mode,
         "threads": policy.threads,
         "seed": policy.seed,
-        "sources": turns.sources,
-        "reference": str(_reference_path(turns, planned)),
+        "reference": str(_reference_path(turns, side, planned)),
     }
     limit = max(int(_MEMORY_SHARE * available_memory()) - others, planned.memory or 0, _LEAST_MEMORY)
     # On CUDA the driver maps address space by the terabyte, which a limit would refuse.
-    return turns.server.fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
+    return turns.servers[side].fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
 
 
-def _reference_path(turns: Turns, planned: PlannedCase) -> Path:
-    return turns.folder / f"reference-{abs(hash(planned.case.group))}"
+def _reference_path(turns: Turns, side: int, planned: PlannedCase) -> Path:
+    return turns.folder / f"reference-{side}-{abs(hash(planned.case.group))}"
+
+
+def _name(turns: Turns, one: Contender) -> str:
+    """Return the case's name, with its side where there are two."""
+    return f"{one.planned.case.id} {turns.servers[one.side].side.label}".strip()
 
 
 def _trial(turns: Turns, planned: PlannedCase, status: str = OK, message: str = "") -> Trial:

@@ -2,88 +2,104 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.case import most_launches
 from harness.core.trial import OK, SKIPPED, Launch, Trial, utc_now
 from harness.launch.remote import ForkServer
 from harness.launch.rounds import Turns, run_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Callable, Collection, Generator, Sequence
 
     from harness.core.case import Group
+    from harness.launch.rounds import Entrant
+    from harness.launch.side import Side
     from harness.plan import Plan
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is being done, to which case, in which launch, and the share of the whole run that is behind it."""
+    """What is being done, to which case, in which launch of how many, and the share of the whole run behind it."""
 
     case: str
     doing: str
     launch: int
+    launches: int
     share: float
 
 
 def measure(
-    plan: Plan, sources: tuple[str, ...], finished: Collection[Trial], report: Callable[[Progress], None]
-) -> Generator[Launch | Trial]:
-    """Measure a plan, and yield each launch as it starts and each trial as it ends.
+    plan: Plan, sides: Sequence[Side], finished: Sequence[Collection[Trial]], report: Callable[[Progress], None]
+) -> Generator[tuple[int, Launch | Trial]]:
+    """Measure a plan, and yield each launch as it starts and each trial as it ends, with the number of its side.
 
-    A case that fails in one launch is not tried in the next.
+    All sides take turns in the same rounds. A case that fails in one launch is not tried in the next.
 
     Args:
         plan: the groups, and the policy under which they are measured.
-        sources: files of the user's own that the catalog was loaded with.
-        finished: trials that an interrupted run has already; they are not repeated.
+        sides: the versions of the code under test; most often one.
+        finished: trials that each side has already; they are not repeated.
         report: told of progress, between turns and never during one.
 
     Raises:
         HarnessError: a fork server does not start or does not answer.
     """
-    done = {(trial.case, trial.launch) for trial in finished}
-    out = {trial.case for trial in finished if trial.status != OK}
-    for group in plan.groups:
-        for planned in group.cases:
-            if planned.skip and planned.case not in out:
-                out.add(planned.case)
-                yield Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
+    done = {(side, trial.case, trial.launch) for side, trials in enumerate(finished) for trial in trials}
+    out = {(side, trial.case) for side, trials in enumerate(finished) for trial in trials if trial.status != OK}
+    for side, planned in _entrants(plan.groups, sides):
+        if planned.skip and (side, planned.case) not in out:
+            out.add((side, planned.case))
+            yield side, Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
+    launches = most_launches(plan.groups, plan.policy.launches)
     with tempfile.TemporaryDirectory(prefix="benchwright-") as name:
         folder = Path(name)
-        for index in range(plan.policy.launches):
-            groups = [_remaining(group, index, done, out) for group in plan.groups]
-            if not any(group.cases for group in groups):
+        for index in range(launches):
+            todo = [
+                [
+                    (side, planned)
+                    for side, planned in _entrants([group], sides)
+                    if index < (planned.launches or plan.policy.launches)
+                    and (side, planned.case, index) not in done
+                    and (side, planned.case) not in out
+                ]
+                for group in plan.groups
+            ]
+            if not any(todo):
                 continue
-            with ForkServer(plan.policy.threads, folder) as server:
-                yield Launch(index, utc_now(), server.runtime)
-                for position, group in enumerate(groups):
-                    if not group.cases:
-                        continue
-                    before = index * len(groups) + position
-                    tell = _teller(report, index, before, plan.policy.launches * len(groups), len(group.cases))
-                    for trial in run_group(Turns(server, index, plan.policy, folder, sources, tell), group):
-                        if trial.failed:
-                            out.add(trial.case)
-                        yield trial
+            with contextlib.ExitStack() as stack:
+                servers = [stack.enter_context(ForkServer(plan.policy.threads, folder, side)) for side in sides]
+                yield from ((side, Launch(index, utc_now(), server.runtime)) for side, server in enumerate(servers))
+                for position, (group, entrants) in enumerate(zip(plan.groups, todo, strict=True)):
+                    before = index + position / len(todo)
+                    tell = _teller(report, index, launches, before, 1 / len(todo), len(entrants))
+                    turns = Turns(servers, index, plan.policy, folder, tell)
+                    for side, trial in run_group(turns, group, entrants):
+                        if trial.status != OK:
+                            out.add((side, trial.case))
+                        yield side, trial
 
 
-def _remaining(group: Group, launch: int, done: Collection[object], out: Collection[object]) -> Group:
-    """Return the group with the cases that this launch still has to run."""
-    cases = tuple(p for p in group.cases if (p.case, launch) not in done and p.case not in out)
-    return replace(group, cases=cases)
+def _entrants(groups: Sequence[Group], sides: Sequence[Side]) -> list[Entrant]:
+    return [(side, planned) for group in groups for planned in group.cases for side in range(len(sides))]
 
 
 def _teller(
-    report: Callable[[Progress], None], launch: int, before: int, of: int, cases: int
+    report: Callable[[Progress], None], launch: int, launches: int, before: float, part: float, entrants: int
 ) -> Callable[[str, str, float], None]:
-    """Return a reporter for one group, which adds what its cases have used to what is behind the run."""
+    """Return a reporter for one group, which adds what its cases have used to what is behind the run.
+
+    ``before`` and ``part`` are what is behind the run and what the group makes of it, in launches.
+    """
     used: dict[str, float] = {}
 
     def tell(case: str, doing: str, share: float) -> None:
         used[case] = share
-        report(Progress(case, doing, launch, (before + min(1.0, sum(used.values()) / cases)) / of))
+        done = before + part * min(1.0, sum(used.values()) / entrants)
+        report(Progress(case, doing, launch, launches, done / launches))
 
     return tell

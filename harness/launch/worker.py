@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.catalog import load_catalog
-from harness.core.trial import ERROR, INCORRECT, OK, OOM, Sample
+from harness.core.errors import UsageError
+from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
 from harness.launch.checking import compare, tensors
+from harness.launch.planted import slowed
 from harness.probes.cuda_events import CudaClock
 from harness.probes.device_memory import device_peaks
 from harness.probes.host_memory import peak_allocated, peak_resident
@@ -41,7 +43,8 @@ class Worker:
 
     Args:
         spec: ``workload``, ``implementation``, ``params``, ``device``, ``mode``, ``threads``, ``seed``,
-            ``sources`` and ``reference`` (the path of the reference files without ``.<draw>``).
+            ``sources``, ``planted``, ``revision`` (whether the content is another revision's, which may lack the case)
+            and ``reference`` (the path of the reference files without ``.<draw>``).
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
@@ -57,6 +60,8 @@ class Worker:
         if self._on_cuda:
             torch.cuda.set_device(self._spec["device"])
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
+        if self._spec["revision"]:
+            self._look_up()
         self._clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
         self._threads_before = {thread.ident or 0 for thread in threading.enumerate()}
         return []
@@ -72,7 +77,10 @@ class Worker:
         """Set the case up, run it once, and compare with the reference. Nothing is timed unless this passes."""
         self._inputs = self._make_inputs(0)
         self._step = self._build(self._inputs)
-        return self._compare(self._step(), draw=0)
+        samples = self._compare(self._step(), draw=0)
+        if share := self._spec["planted"]:
+            self._step = slowed(self._step, share, self._spec["device"])
+        return samples
 
     def memory(self) -> list[Sample]:
         """Measure the peak over set-up and a step, above the inputs."""
@@ -136,6 +144,12 @@ class Worker:
     def _implementation(self) -> Implementation:
         return self._catalog.implementation(self._spec["workload"], self._spec["implementation"])
 
+    def _look_up(self) -> None:
+        try:
+            _ = self._workload, self._implementation
+        except UsageError as error:
+            raise _MissingError("; ".join((f"not in this revision: {error}", *self._catalog.broken))) from None
+
     def _make_inputs(self, draw: int) -> Any:
         params: Params = self._spec["params"]
         generator = torch.Generator().manual_seed(2 * self._spec["seed"] + draw)
@@ -154,6 +168,10 @@ class Worker:
         if check.fault:
             raise _WrongError(when + check.fault, samples)
         return samples
+
+
+class _MissingError(Exception):
+    """A case that the revision does not have, or that does not import there."""
 
 
 class _WrongError(Exception):
@@ -183,6 +201,8 @@ def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
     name = order.pop("pass")
     try:
         samples = getattr(worker, name)(**order)
+    except _MissingError as error:
+        return _reply(SKIPPED, str(error))
     except _WrongError as error:
         return _reply(INCORRECT, str(error), error.samples)
     except BaseException as error:

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.core.metric import format_value
 from harness.launch.remote import ForkServer, Worker
+from harness.launch.side import Side
 
 BENCH = str(Path(sys.executable).with_name("bench"))
 SPEC = {
@@ -29,7 +30,6 @@ SPEC = {
     "mode": "host",
     "threads": 1,
     "seed": 0,
-    "sources": [],
 }
 RUNS = 40
 
@@ -191,7 +191,7 @@ class _launch:  # noqa: N801
 
     def __enter__(self) -> tuple[ForkServer, Path]:
         self._folder = tempfile.TemporaryDirectory()
-        self._server = ForkServer(1, Path(self._folder.name))
+        self._server = ForkServer(1, Path(self._folder.name), Side())
         return self._server, Path(self._folder.name)
 
     def __exit__(self, *error: object) -> None:

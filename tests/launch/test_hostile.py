@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from harness.core.errors import EXIT_FAILED, EXIT_HARNESS, EXIT_USAGE
+from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, OOM, SKIPPED, TIMEOUT
-from harness.store.read import Run, read_run
+from harness.store.read import read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

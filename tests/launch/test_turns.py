@@ -14,19 +14,20 @@ from harness.core.suite import Policy
 from harness.core.trial import OK, Trial
 from harness.launch.remote import ForkServer, Worker
 from harness.launch.rounds import Turns, run_group
+from harness.launch.side import Side
 
 POINT = (("duration", 1e-3), ("bytes", 1 << 20), ("percent", 0.02))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(1, tmp_path_factory.mktemp("launch")) as server:
+    with ForkServer(1, tmp_path_factory.mktemp("launch"), Side()) as server:
         yield server
 
 
 def worker(server: ForkServer, folder: Path) -> Worker:
     spec = {"workload": "calibration", "implementation": "noop", "params": dict(POINT), "device": "cpu", "mode": "host"}
-    rest = {"threads": 1, "seed": 0, "sources": [], "reference": str(folder / "reference")}
+    rest = {"threads": 1, "seed": 0, "reference": str(folder / "reference")}
     return server.fork({**spec, **rest}, 0, 60)
 
 
@@ -43,7 +44,8 @@ def run(
     planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in names)
     policy = Policy(launches=1, budget_s=0.5, device="cpu", mode="host", threads=1, seed=seed)
     group = Group("calibration[x]", "twin_a", planned, interleaved)
-    return list(run_group(Turns(server, 0, policy, folder, (), report), group)), order
+    turns = Turns([server], 0, policy, folder, report)
+    return [trial for _, trial in run_group(turns, group, [(0, one) for one in planned])], order
 
 
 def wait_until_stopped(process: psutil.Process) -> None:
@@ -74,9 +76,9 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
     monkeypatch.setenv("HOSTILE_FOLDER", str(tmp_path))
     spec = {"workload": "calibration", "implementation": "counts_elsewhere", "params": dict(POINT), "device": "cpu"}
     plug_in = str(Path(__file__).with_name("hostile.py"))
-    rest = {"mode": "host", "threads": 1, "seed": 0, "sources": [plug_in], "reference": str(tmp_path / "reference")}
+    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": str(tmp_path / "reference")}
     count = tmp_path / "count"
-    with ForkServer(1, tmp_path) as own:
+    with ForkServer(1, tmp_path, Side(sources=(plug_in,))) as own:
         one = own.fork({**spec, **rest}, 0, 60)
         for order in ("prepare", "reference", "check"):
             one.ask(order)
@@ -123,7 +125,7 @@ def test_memory_is_measured_before_anything_is_timed_and_rechecked_after(server:
     passes: list[str] = []
     planned = (PlannedCase(Case("calibration", "noop", POINT)),)
     policy = Policy(launches=1, budget_s=0.2, device="cpu", mode="host", threads=1)
-    turns = Turns(server, 0, policy, tmp_path, (), lambda case, doing, share: passes.append(doing))
-    list(run_group(turns, Group("calibration[y]", "noop", planned)))
+    turns = Turns([server], 0, policy, tmp_path, lambda case, doing, share: passes.append(doing))
+    list(run_group(turns, Group("calibration[y]", "noop", planned), [(0, planned[0])]))
     kinds = list(dict.fromkeys(passes))
     assert kinds == ["reference", "prepare", "check", "memory", "warm_up", "turn", "recheck"]

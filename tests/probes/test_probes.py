@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from harness.launch.remote import ForkServer
+from harness.launch.side import Side
 from harness.probes.machine import Machine
 from harness.probes.wallclock import WallClock, resolution_s
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(1, tmp_path_factory.mktemp("launch")) as server:
+    with ForkServer(1, tmp_path_factory.mktemp("launch"), Side()) as server:
         yield server
 
 
@@ -20,7 +21,7 @@ def memory(server: ForkServer, implementation: str, size: int) -> dict[str, floa
     """Return what the memory pass reads in a worker of its own."""
     params = {"duration": 1e-3, "bytes": size, "percent": 0.02}
     spec = {"workload": "calibration", "implementation": implementation, "params": params, "device": "cpu"}
-    rest = {"mode": "host", "threads": 1, "seed": 0, "sources": [], "reference": "none"}
+    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": "none"}
     worker = server.fork({**spec, **rest}, 0, 60)
     worker.ask("prepare")
     samples = worker.ask("memory")

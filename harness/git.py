@@ -1,0 +1,103 @@
+"""Asks git about a checkout: its commit, the order of commits, and worktrees of other revisions."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.core.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LIMIT_S = 60
+
+
+def head(folder: Path) -> tuple[str, bool]:
+    """Return the commit of a checkout and whether it has changes; empty outside one."""
+    lines = _lines(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
+    commit = "" if commit == "(initial)" else commit
+    return commit, any(not line.startswith("#") for line in lines)
+
+
+def root(folder: Path) -> Path:
+    """Return the top folder of the checkout that a folder is in.
+
+    Raises:
+        UsageError: it is in none.
+    """
+    lines = _lines(folder, "rev-parse", "--show-toplevel")
+    if not lines:
+        raise UsageError(f"{folder} is not in a git checkout")
+    return Path(lines[0])
+
+
+def commit_of(folder: Path, ref: str) -> str:
+    """Return the commit that a branch, tag or abbreviation stands for.
+
+    Raises:
+        UsageError: there is none of that name; the message has the nearest.
+    """
+    found = _lines(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if not found:
+        names = _lines(folder, "for-each-ref", "--format=%(refname:short)")
+        raise unknown("revision", ref, ["HEAD", *names])
+    return found[0]
+
+
+def topology(folder: Path) -> list[str]:
+    """Return every commit of HEAD and the branches, oldest first, none before its parents; empty outside a checkout."""
+    return _lines(folder, "rev-list", "--topo-order", "--reverse", "HEAD", "--branches", "--remotes")
+
+
+def ancestors(folder: Path, ref: str) -> list[str]:
+    """Return a commit and everything it descends from, the nearest first; empty where there is no such commit."""
+    return _lines(folder, "rev-list", "--topo-order", "--end-of-options", ref)
+
+
+def between(folder: Path, good: str, bad: str) -> list[str]:
+    """Return the commits on the first-parent line after ``good`` up to ``bad``, oldest first."""
+    return _lines(folder, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}")
+
+
+def subject(folder: Path, commit: str) -> str:
+    """Return the first line of a commit's message."""
+    return next(iter(_lines(folder, "show", "--no-patch", "--format=%s", commit)), "")
+
+
+@contextlib.contextmanager
+def worktree(folder: Path, commit: str) -> Iterator[Path]:
+    """Check a commit out beside the checkout, for a while; what is in the checkout stays as it is.
+
+    Raises:
+        UsageError: git cannot make the worktree.
+    """
+    with tempfile.TemporaryDirectory(prefix="benchwright-tree-") as name:
+        path = Path(name, "tree")
+        done = _git(folder, "worktree", "add", "--detach", "--force", str(path), commit)
+        if done is None or done.returncode:
+            raise UsageError(
+                f"cannot check out {commit[:12]}: {done.stderr.strip() if done else 'git does not answer'}"
+            )
+        try:
+            yield path
+        finally:
+            _git(folder, "worktree", "remove", "--force", str(path))
+
+
+def _lines(folder: Path, *words: str) -> list[str]:
+    done = _git(folder, *words)
+    return done.stdout.splitlines() if done and not done.returncode else []
+
+
+def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str] | None:
+    """Run git; None where it is missing or does not answer."""
+    command = ("git", "-C", str(folder), *words)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_LIMIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None

@@ -1,0 +1,134 @@
+"""Versions of the code under test: the working tree and a revision, or two revisions, checked out for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import git
+from harness.core.errors import UsageError
+from harness.launch.side import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.core.run import Run
+
+BASE, NEW = "base", "new"
+# The sides by which a gate proves itself: the same code again, and the same code with a planted slowdown.
+TWIN, SLOWED = "twin", "slowed"
+_OWN = Path(__file__).parent.parent
+_SETUP_S = 1800
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What a side of a run is a version of.
+
+    Attributes:
+        checkout: the repository's folder.
+        ref: as the user wrote it; empty for the working tree.
+        commit: what that stood for; empty for the working tree.
+        setup: a command that is run in the revision's own folder and environment, to install or build it.
+        planted: share of its time by which each step is made longer.
+    """
+
+    checkout: str = ""
+    ref: str = ""
+    commit: str = ""
+    setup: str = ""
+    planted: float = 0.0
+
+
+def two_revisions(words: str, setup: str = "") -> dict[str, Revision]:
+    """Return the sides that ``BASE..NEW`` stands for; ``BASE`` alone is held against the working tree.
+
+    Raises:
+        UsageError: the command was not started in a git checkout, or there is no such revision.
+    """
+    checkout = git.root(Path.cwd())
+    base, dots, new = words.partition("..")
+    judged = revision_of(checkout, new or "HEAD", setup) if dots else Revision(str(checkout))
+    return {BASE: revision_of(checkout, base, setup), NEW: judged}
+
+
+def revision_of(checkout: Path, ref: str, setup: str) -> Revision:
+    """Return the revision of a checkout that a branch, tag or commit stands for.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    return Revision(str(checkout), ref, git.commit_of(checkout, ref), setup)
+
+
+def described(revision: Revision, role: str, together: str) -> dict[str, Any]:
+    """Return what a run's folder keeps of its side: enough to check it out again, and to find the sides it ran with."""
+    return {"role": role, "together": together, **asdict(revision)}
+
+
+@contextlib.contextmanager
+def checked_out(run: Run) -> Iterator[Side]:
+    """Make the version that a run measures, for as long as it measures.
+
+    A revision is a worktree of its own. The content of the project, and of a plug-in that is developed in the
+    checkout, is imported from there; the harness itself is the one that runs, so that both sides are measured alike.
+
+    Raises:
+        UsageError: the revision cannot be checked out, or its set-up fails.
+    """
+    kept = dict(run.meta.get("revision", {}))
+    role = kept.pop("role", "")
+    kept.pop("together", "")
+    revision, sources = Revision(**kept), tuple(run.meta["sources"])
+    if not revision.commit:
+        yield Side(role, sources=sources, planted=revision.planted)
+        return
+    checkout = Path(revision.checkout)
+    with git.worktree(checkout, revision.commit) as tree:
+        path = (str(_own_first(tree)), str(tree / "src"), str(tree))
+        python = _set_up(tree, revision.setup) if revision.setup else sys.executable
+        moved = tuple(_moved(Path(source), checkout, tree) for source in sources)
+        yield Side(role, python, path, moved, revision.planted)
+
+
+def _own_first(tree: Path) -> Path:
+    """Return a folder that holds the harness that runs, and its content where the tree has none of its own."""
+    folder = tree.with_name("first")
+    folder.mkdir()
+    names = ["harness"] if (tree / "harness" / "catalog.py").exists() else ["harness", "implementations", "suites"]
+    for name in names:
+        (folder / name).symlink_to(_OWN / name)
+    return folder
+
+
+def _moved(source: Path, checkout: Path, tree: Path) -> str:
+    """Return where a file of the checkout is in the tree; a file from elsewhere stays."""
+    return str(tree / source.relative_to(checkout)) if source.is_relative_to(checkout) else str(source)
+
+
+def _set_up(tree: Path, command: str) -> str:
+    """Run a command in the tree, in an environment that has all of this one's packages, and return its interpreter."""
+    folder = tree.with_name("environment")
+    venv.EnvBuilder(symlinks=True).create(folder)
+    packages = sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)})
+    inherited = "".join(f"import site; site.addsitedir({path!r})\n" for path in dict.fromkeys(_packages()))
+    Path(packages, "inherited.pth").write_text(inherited)
+    variables = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run(
+        command, shell=True, cwd=tree, env=variables, capture_output=True, text=True, timeout=_SETUP_S, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise UsageError(f"--setup {command!r} ended with {done.returncode}: {' '.join(last)}")
+    return str(folder / "bin" / "python")
+
+
+def _packages() -> tuple[str, str]:
+    return sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
