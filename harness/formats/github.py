@@ -1,0 +1,60 @@
+"""A gate's verdicts as GitHub Actions shows them: a summary in Markdown, and annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.core.comparison import EQUIVALENT
+from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE
+from harness.core.metric import PRIMARY, three_digits
+from harness.formats.markdown import code
+from harness.formats.sentence import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.analysis.compare import Report
+    from harness.analysis.gate import Decision
+    from harness.core.comparison import Comparison
+
+_HEADLINES = {EXIT_FAILED: "slower, or worse", EXIT_INCONCLUSIVE: "inconclusive"}
+
+
+def headline(decision: Decision) -> str:
+    """Say in a few words what a gate decided."""
+    word = _HEADLINES.get(decision.code, "nothing is worse")
+    counts = {"regressed": len(decision.regressed), "undecided": len(decision.undecided)}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{word}: {said}" if said else word
+
+
+def write_summary(report: Report, decision: Decision) -> str:
+    """Return the verdicts in Markdown: the headline, every comparison that is not equivalent, and the conditions."""
+    rows = [row for row in report.rows if row.metric in ("", PRIMARY) or row.verdict != EQUIVALENT]
+    lines = [f"## Benchwright: {headline(decision)}", ""]
+    if report.ratios:
+        lines += [f"Geometric mean of the times, new over base: {three_digits(report.geometric_mean)}.", ""]
+    lines += ["| case | verdict |", "| :-- | :-- |"]
+    lines += [f"| {code(row.case.id)} | {code(sentence(row))} |" for row in rows]
+    lines += ["", *(f"- accepted: {code(row.case.id)}: {code(one.reason)}" for row, one in decision.accepted)]
+    lines += [f"- {code(one.case)} need not be accepted any more: {why}" for one, why in decision.ended]
+    lines += [f"base {code(report.base.id)}, new {code(report.new.id)}", ""]
+    return "\n".join(lines)
+
+
+def workflow_commands(decision: Decision) -> Iterator[str]:
+    """Yield a workflow command for what regressed, what is undecided, and each acceptance that has ended."""
+    yield from (_annotation("error", row) for row in decision.regressed)
+    yield from (_annotation("warning", row) for row in decision.undecided)
+    for one, why in decision.ended:
+        yield f"::notice title=accepted change::{_data(f'{one.case} need not be accepted any more: {why}')}"
+
+
+def _annotation(level: str, row: Comparison) -> str:
+    title = _data(row.case.id).replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={title}::{_data(sentence(row))}"
+
+
+def _data(text: str) -> str:
+    """Escape what would end a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,80 @@
+"""JSON: a run as one document, without its raw samples."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from harness.core.environment import environment_to_json
+from harness.formats.exported import Exported
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.analysis.rows import GroupTable, Row
+    from harness.core.run import Run
+    from harness.core.trial import Trial
+
+VERSION = 1
+_ELSEWHERE = ("plan", "environment")
+
+
+def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
+    """Return what a run was, where it was measured, and its rows by group."""
+    document = {
+        "format": "benchwright-run",
+        "version": VERSION,
+        "run": {key: value for key, value in run.meta.items() if key not in _ELSEWHERE},
+        "environment": environment_to_json(run.environment),
+        "groups": [_group(run, table) for table in tables],
+    }
+    return Exported(to_json(document))
+
+
+def to_json(document: Any) -> str:
+    """Write a document; NaN and infinities, which JSON does not have, become null."""
+    return json.dumps(finite(document), indent=1, allow_nan=False) + "\n"
+
+
+def _group(run: Run, table: GroupTable) -> dict[str, Any]:
+    return {
+        "group": table.group.id,
+        "baseline": table.group.baseline,
+        "interleaved": table.group.interleaved,
+        "rows": [_row(row, [trial for trial in run.trials if trial.case == row.case]) for row in table.rows],
+    }
+
+
+def _row(row: Row, trials: Sequence[Trial]) -> dict[str, Any]:
+    named = ("n", "launches", "median", "ci_low", "ci_high", "unit")
+    return {
+        "case": row.case.id,
+        "workload": row.case.workload,
+        "implementation": row.case.implementation,
+        "params": row.case.params,
+        "status": row.status,
+        "message": row.message,
+        "flags": list(row.flags),
+        "ratio": asdict(row.ratio) if row.ratio else None,
+        "metrics": {
+            name: {key: getattr(found, key) for key in named} | {"flags": list(found.flags)}
+            for name, found in row.measurements.items()
+        },
+        "trials": [
+            {key: getattr(trial, key) for key in ("launch", "status", "message", "started_at", "duration_s")}
+            for trial in trials
+        ],
+    }
+
+
+def finite(value: Any) -> Any:
+    """Replace NaN and infinities by null, which JSON has."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,40 @@
+"""JUnit XML of a gate's verdicts, for the test views of CI systems."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from harness.formats.sentence import sentence
+
+if TYPE_CHECKING:
+    from harness.analysis.compare import Report
+    from harness.analysis.gate import Decision
+    from harness.core.comparison import Comparison
+
+# What XML 1.0 has no way to write, not even escaped.
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(report: Report, decision: Decision) -> str:
+    """Return a test case for each comparison: failed where it regressed, skipped where it is undecided."""
+    suite = ElementTree.Element("testsuite", name="benchwright", tests=str(len(report.rows)))
+    suite.set("failures", str(len(decision.regressed)))
+    suite.set("skipped", str(len(decision.undecided)))
+    for row in report.rows:
+        case = ElementTree.SubElement(suite, "testcase", classname=_xml(row.case.id), name=row.metric or "case")
+        if row in decision.regressed:
+            _child(case, "failure", row)
+        elif row in decision.undecided:
+            _child(case, "skipped", row)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _child(case: ElementTree.Element, kind: str, row: Comparison) -> None:
+    ElementTree.SubElement(case, kind, message=_xml(sentence(row)), type=row.verdict)
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)
