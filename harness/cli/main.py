@@ -9,8 +9,13 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.baseline import baseline_app
+from harness.cli.compare import compare_command
+from harness.cli.export import export_command, import_command
+from harness.cli.gate import gate_command
+from harness.cli.history import history_command
 from harness.cli.list import list_command
-from harness.cli.run import run_app
+from harness.cli.run import bisect_app, run_app
 from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
 
 app = typer.Typer(
@@ -23,6 +28,13 @@ app = typer.Typer(
 )
 app.add_typer(run_app, name="run")
 app.command("list")(list_command)
+app.command("compare")(compare_command)
+app.command("gate")(gate_command)
+app.command("history")(history_command)
+app.add_typer(bisect_app, name="bisect")
+app.add_typer(baseline_app, name="baseline")
+app.command("export")(export_command)
+app.command("import")(import_command)
 
 
 def _print_version(wanted: bool) -> None:

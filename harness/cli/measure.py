@@ -12,15 +12,17 @@ from harness.analysis.rows import result_tables
 from harness.cli.broken import report_broken
 from harness.cli.progress import Terminal
 from harness.cli.table import print_json, print_plan, print_tables
+from harness.cli.verdicts import print_comparison
 from harness.core.errors import UsageError
 from harness.detect import detect
 from harness.plan import make_plan
+from harness.revisions import two_revisions
 from harness.run import execute, resume_run, start_run
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
+    from harness.core.run import Run
     from harness.core.suite import Policy, Selection
-    from harness.store.read import Run
 
 
 def measure_and_print(
@@ -29,6 +31,8 @@ def measure_and_print(
     selections: tuple[Selection, ...],
     policy: Policy,
     *,
+    against: str | None,
+    setup: str | None,
     results: str,
     tag: list[str] | None,
     dry_run: bool,
@@ -37,21 +41,25 @@ def measure_and_print(
 ) -> int:
     """Plan and measure a selection, and print the result; return the exit code."""
     report_broken(catalog)
+    if setup and not against:
+        raise UsageError("--setup builds a revision; name one with --against")
     environment = detect()
-    plan = make_plan(catalog, selections, policy, environment)
+    revisions = two_revisions(against, setup or "") if against else {}
+    plan = make_plan(catalog, selections, policy, environment, sides=len(revisions) or 1)
     if dry_run:
         print_plan(plan)
         return 0
-    run = start_run(
+    runs = start_run(
         plan,
         Path(results),
         name,
         environment,
         command=sys.argv,
         sources=catalog.sources,
-        tags=_tags(tag or []),
+        tags=tags_of(tag or []),
+        revisions=revisions,
     )
-    return _finish(run, json=json, quiet=quiet)
+    return _finish(runs, json=json, quiet=quiet)
 
 
 def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
@@ -59,19 +67,26 @@ def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
     return _finish(resume_run(folder, detect()), json=json, quiet=quiet)
 
 
-def _finish(run: Run, *, json: bool, quiet: bool) -> int:
-    with Terminal(run, silent=quiet) as terminal:
-        run, code = execute(run, terminal.observer)
+def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
+    with Terminal(runs[-1].launches, silent=quiet) as terminal:
+        runs, code = execute(runs, terminal.observer)
     if quiet:
-        typer.echo(run.folder)
+        typer.echo(runs[-1].folder)
+    elif len(runs) > 1:
+        print_comparison(*runs, json=json, code=code)
     elif json:
-        print_json(run, result_tables(run.groups, run.trials), code)
+        print_json(runs[0], result_tables(runs[0].groups, runs[0].trials), code)
     else:
-        print_tables(run, result_tables(run.groups, run.trials), code)
+        print_tables(runs[0], result_tables(runs[0].groups, runs[0].trials), code)
     return code
 
 
-def _tags(words: list[str]) -> dict[str, str]:
+def tags_of(words: list[str]) -> dict[str, str]:
+    """Return ``key=value`` words as a table.
+
+    Raises:
+        UsageError: a word is something else.
+    """
     tags = {}
     for word in words:
         key, equals, value = word.partition("=")

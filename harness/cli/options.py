@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.core.workload import Workload
 
-_SELECTION, _MEASURING, _OUTPUT = "Selection", "Measuring", "Output"
+_SELECTION, _MEASURING, _REVISIONS, _OUTPUT = "Selection", "Measuring", "Two revisions", "Output"
 
 # Name: type, default, what --help says, its panel. Settings are text: core.suite.SETTINGS parses them, for suites too.
 _TEXT, _WORDS = str | None, list[str] | None
@@ -30,6 +30,8 @@ _OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
     "threads": (_TEXT, None, "CPU threads; the usable cores where left out.", _MEASURING),
     "mode": (_TEXT, None, f"A sample on CUDA: {', '.join(MODES)}. \\[default: cold]", _MEASURING),
     "seed": (_TEXT, None, "Fixes the inputs and the order of turns. \\[default: 0]", _MEASURING),
+    "against": (_TEXT, None, "A revision, which takes turns with the working tree; or two, as BASE..NEW.", _REVISIONS),
+    "setup": (_TEXT, None, "A command that builds or installs a revision, run in its folder.", _REVISIONS),
     "results": (str, "results", "The folder in which the run's folder is made.", _OUTPUT),
     "tag": (_WORDS, None, "key=value, kept with the run.", _OUTPUT),
     "dry_run": (bool, False, "Print the plan with an estimate, and measure nothing.", _OUTPUT),

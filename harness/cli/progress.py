@@ -15,7 +15,6 @@ from harness.run import Observer
 if TYPE_CHECKING:
     from harness.core.trial import Launch
     from harness.launch.run import Progress
-    from harness.store.read import Run
 
 _REDRAW_S = 0.2
 _DOING = {
@@ -32,10 +31,10 @@ _DOING = {
 class Terminal:
     """One line that changes on a terminal; one line for each trial where the output is kept in a file."""
 
-    def __init__(self, run: Run, *, silent: bool) -> None:
+    def __init__(self, launches: int, *, silent: bool) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._silent = silent
-        self._launches = run.policy.launches
+        self._launches = launches
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._started = self._drawn = time.monotonic()
         self._first_share: float | None = None
@@ -50,7 +49,7 @@ class Terminal:
         self._live.stop()
 
     def _progress(self, progress: Progress) -> None:
-        now = time.monotonic()
+        now, self._launches = time.monotonic(), progress.launches
         if self._first_share is None:
             self._first_share, self._started = progress.share, now
         if self._silent or not self._console.is_terminal or now - self._drawn < _REDRAW_S:
@@ -70,11 +69,12 @@ class Terminal:
         left = (now - self._started) / gained * (1 - share)
         return f" · about {left / 60:.0f} min left" if left >= 90 else f" · about {left:.0f} s left"
 
-    def _event(self, event: Launch | Trial) -> None:
+    def _event(self, event: Launch | Trial, side: str) -> None:
         if isinstance(event, Trial) and not self._silent and not self._console.is_terminal:
             message = f": {event.message}" if event.status != OK else ""
+            name = f"{event.case.id} {side}".strip()
             self._console.print(
-                f"launch {event.launch + 1}/{self._launches} {event.case.id} {event.status}{message}",
+                f"launch {event.launch + 1}/{self._launches} {name} {event.status}{message}",
                 markup=False,
                 soft_wrap=True,
             )

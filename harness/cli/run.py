@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -17,9 +17,14 @@ from harness.cli.options import with_options
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class _Runnables(TyperGroup):
     """Workloads and suites as commands, made when they are asked for."""
+
+    measure: Callable[..., int]
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all workloads, then of all suites."""
@@ -30,17 +35,41 @@ class _Runnables(TyperGroup):
         """Return the command of a workload, a suite, or a suite's file."""
         catalog = _catalog(_loads([*ctx.args, *sys.argv]))
         if workload := catalog.workloads.get(cmd_name):
-            call = partial(_run_workload, catalog, cmd_name)
+            call = partial(_run_workload, self.measure, catalog, cmd_name)
             return _command(cmd_name, workload.help, with_options(call, workload), "Workloads")
         suite = read_suite(Path(cmd_name)) if cmd_name.endswith(".toml") else catalog.suites.get(cmd_name)
         if suite:
-            call = partial(_run_suite, catalog, suite)
+            call = partial(_run_suite, self.measure, catalog, suite)
             return _command(cmd_name, suite.help, with_options(call, None), "Suites")
         report_broken(catalog)
         raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
 
-run_app = typer.Typer(cls=_Runnables, invoke_without_command=True, rich_markup_mode="markdown")
+class _Measured(_Runnables):
+    @staticmethod
+    def measure(*arguments: Any, **options: Any) -> int:
+        """Measure a selection."""
+        from harness.cli.measure import measure_and_print
+
+        return measure_and_print(*arguments, **options)
+
+
+class _Bisected(_Runnables):
+    @staticmethod
+    def measure(*arguments: Any, **options: Any) -> int:
+        """Search with a selection."""
+        from harness.cli.bisect import bisect_and_print
+
+        return bisect_and_print(*arguments, **options)
+
+
+run_app = typer.Typer(cls=_Measured, invoke_without_command=True, rich_markup_mode="markdown")
+bisect_app = typer.Typer(cls=_Bisected, no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@bisect_app.callback(help="Find the commit that made something slower: `bench bisect attention --against v1..main`.")
+def _bisect() -> None:
+    pass
 
 
 @run_app.callback(help="Measure a workload or a suite: `bench run attention --seq 8k`.")
@@ -64,18 +93,26 @@ def _run(
     return 0
 
 
-def _run_workload(catalog: Catalog, name: str, *, axes: dict[str, str], impl: str | None, **options: Any) -> int:
+def _run_workload(
+    measure: Callable[..., int],
+    catalog: Catalog,
+    name: str,
+    *,
+    axes: dict[str, str],
+    impl: str | None,
+    **options: Any,
+) -> int:
     chosen = tuple(part.strip() for part in impl.split(",") if part.strip()) if impl else ()
     suite = Suite(name, "", (Selection(name, chosen, axes),), Policy())
-    return _run_suite(catalog, suite, axes={}, **options)
+    return _run_suite(measure, catalog, suite, axes={}, **options)
 
 
-def _run_suite(catalog: Catalog, suite: Suite, *, axes: dict[str, str], **options: Any) -> int:
-    from harness.cli.measure import measure_and_print
-
+def _run_suite(
+    measure: Callable[..., int], catalog: Catalog, suite: Suite, *, axes: dict[str, str], **options: Any
+) -> int:
     del axes, options["load"]  # a suite states its own axes; files are loaded already
     settings = {name: options.pop(name) for name in SETTINGS}
-    return measure_and_print(catalog, suite.name, suite.selections, with_settings(suite.policy, settings), **options)
+    return measure(catalog, suite.name, suite.selections, with_settings(suite.policy, settings), **options)
 
 
 def _command(name: str, help: str, function: Any, panel: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,18 @@ from rich.text import Text
 
 from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
-from harness.core.metric import format_value, three_digits
+from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
+from harness.formats.cells import MEMORY, first_value, ratio, timed, value
+from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.ratio import Ratio
     from harness.analysis.rows import GroupTable, Row
-    from harness.core.measurement import Measurement
+    from harness.core.run import Run
     from harness.plan import Plan
-    from harness.store.read import Run
 
-_MEMORY = ("device_peak_allocated", "peak_memory")
 _STYLES = {OK: "green", SKIPPED: "dim"}
 
 
@@ -85,7 +83,7 @@ def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
         for table in tables
     ]
     document = {"run": str(run.folder), "exit_code": code, "tags": run.meta["tags"], "groups": groups}
-    typer.echo(json.dumps(_finite(document), indent=1))
+    typer.echo(json.dumps(finite(document), indent=1))
 
 
 def _table(table: GroupTable) -> Table:
@@ -93,10 +91,10 @@ def _table(table: GroupTable) -> Table:
     columns: dict[str, list[str | Text]] = {
         "implementation": [row.case.implementation for row in table.rows],
         "time": [_timed(row) for row in table.rows],
-        f"time / {table.group.baseline}": [_ratio(row.ratio) for row in table.rows],
-        "throughput": [_value(row.measurements.get("flops_per_s")) for row in table.rows],
-        "memory": [_first_value(row, _MEMORY) for row in table.rows],
-        "error": [_value(row.measurements.get("max_abs_error")) for row in table.rows],
+        f"time / {table.group.baseline}": [ratio(row.ratio) for row in table.rows],
+        "throughput": [value(row.measurements.get("flops_per_s")) for row in table.rows],
+        "memory": [first_value(row, MEMORY) for row in table.rows],
+        "error": [value(row.measurements.get("max_abs_error")) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
     drawn = Table(
@@ -110,38 +108,10 @@ def _table(table: GroupTable) -> Table:
     return drawn
 
 
-def _value(measurement: Measurement | None) -> str:
-    return format_value(measurement.median, measurement.unit) if measurement else ""
-
-
-def _first_value(row: Row, metrics: Sequence[str]) -> str:
-    return next((_value(m) for name in metrics if (m := row.measurements.get(name))), "")
-
-
 def _timed(row: Row) -> str | Text:
-    """Write the time with the larger side of its interval, as a percentage of the median; or how the case ended."""
+    """Write the time with its interval, or how the case ended."""
     time = row.measurements.get("time")
-    if row.status != OK or not time:
-        return Text(row.status, style=_style(row))
-    if math.isnan(time.ci_high):
-        return _value(time)
-    return f"{_value(time)} {_spread(time.ci_high / time.median)}"
-
-
-def _ratio(ratio: Ratio | None) -> str:
-    if not ratio:
-        return ""
-    if not math.isfinite(ratio.ci_high):
-        return three_digits(ratio.value)
-    return f"{three_digits(ratio.value)} {_spread(ratio.ci_high / ratio.value)}"
-
-
-def _spread(factor: float) -> str:
-    """Write how far an interval reaches: ``±2.3%``, or as a factor to multiply and divide by where that passes 100."""
-    percentage = 100 * (factor - 1)
-    if percentage >= 100:
-        return f"×÷{three_digits(factor)}"  # noqa: RUF001
-    return f"±{percentage:.1f}%" if percentage < 10 else f"±{percentage:.0f}%"
+    return timed(time) if row.status == OK and time else Text(row.status, style=_style(row))
 
 
 def _style(row: Row) -> str:
@@ -184,14 +154,3 @@ def _json_row(row: Row) -> dict[str, Any]:
         "metrics": metrics,
         "flags": list(row.flags),
     }
-
-
-def _finite(value: Any) -> Any:
-    """Replace NaN and infinities by null, which JSON has."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -1,0 +1,52 @@
+"""``bench history``: what became of each case over the runs that are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Folders that cannot be read and are named where no other can.
+_NAMED = 3
+
+
+def history_command(
+    case: Annotated[
+        str, typer.Argument(help="A case, a part of its name, or a pattern with * and ?; all where left out.")
+    ] = "",
+    since: Annotated[
+        str | None, typer.Option(metavar="REVISION", help="Leave out what was measured of its ancestors.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="What to look at; bench list names all metrics.")] = "time",
+    results: Annotated[Path, typer.Option(help="The folder in which runs are kept.")] = Path("results"),
+    json: Annotated[bool, typer.Option("--json", help="Print the history as JSON.")] = False,
+) -> int:
+    """Find where a case became slower or faster over all runs that are kept, and between which commits."""
+    from harness.analysis.history import build_history, matching_cases
+    from harness.cli.series import print_history, print_history_json
+    from harness.core.errors import UsageError, unknown
+    from harness.git import ancestors, commit_of, topology
+    from harness.store.find import find_runs
+    from harness.store.summary import summaries
+
+    read = list(summaries(find_runs(results)))
+    unreadable = [found for found in read if isinstance(found, str)]
+    runs = [found for found in read if not isinstance(found, str)]
+    if not runs:
+        raise UsageError("; ".join([f"there is no complete run in {results}", *unreadable[:_NAMED]]))
+    cases = matching_cases(runs, case)
+    metrics = {row.metric for run in runs for row in run.measurements if row.case.id in cases}
+    if metric not in metrics:
+        raise unknown("metric", metric, metrics)
+    here, kept = Path.cwd(), runs
+    commits = topology(here)
+    if since is not None:
+        later = set(commits) - set(ancestors(here, commit_of(here, since))[1:])
+        kept = [run for run in runs if run.commit in later]
+    found = build_history(kept, metric, cases, commits)
+    if json:
+        print_history_json(found, unreadable)
+    else:
+        print_history(found, unreadable, len(runs) - len(kept))
+    return 0

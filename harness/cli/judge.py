@@ -1,0 +1,157 @@
+"""What ``bench gate`` does once it knows what is judged: gate, print, and tell the CI system."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.text import Text
+
+from harness.cli.console import console
+from harness.cli.progress import Terminal
+from harness.cli.verdicts import print_report, report_json
+from harness.core.axis import parse_duration, parse_percent
+from harness.core.errors import EXIT_FAILED, EXIT_OK, UsageError
+from harness.detect import detect
+from harness.formats.exports import save
+from harness.formats.github import headline, workflow_commands, write_summary
+from harness.formats.json_document import finite
+from harness.formats.junit import write_junit
+from harness.formats.sentence import sentence
+from harness.gate import gate, self_test
+from harness.resolve import resolve_run
+from harness.revisions import SLOWED, TWIN
+from harness.run import open_run
+from harness.store.read import read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from harness.analysis.gate import Decision
+    from harness.core.rules import Rules
+    from harness.core.run import Run
+    from harness.gate import Verdict
+
+_DEFAULT_BASELINE = "main"
+
+
+def judge_and_print(
+    folder: Path,
+    baseline: str | None,
+    results: Path,
+    rules: Rules,
+    *,
+    budget: str,
+    despite: Collection[str],
+    junit: Path | None,
+    json: bool,
+) -> int:
+    """Gate a run, print the decision, and leave it where CI systems look; return the exit code."""
+    budget_s = _seconds(budget)
+    base, new = _pair(folder, baseline, results)
+    with Terminal(new.launches, silent=json) as terminal:
+        verdict = gate(base, new, rules, detect(), terminal.observer, budget_s=budget_s, despite=despite)
+    if json:
+        typer.echo(json_text.dumps(finite(_document(verdict)), indent=1))
+    else:
+        print_report(verdict.report)
+        _print_decision(verdict)
+    _tell_ci(verdict, junit)
+    return verdict.decision.code
+
+
+def self_test_and_print(folder: Path, rules: Rules, *, budget: str, planted: str, json: bool) -> int:
+    """Gate a run's cases against themselves and against a planted slowdown; return the exit code."""
+    budget_s, share = _seconds(budget), _parsed("--planted", planted, parse_percent)
+    run = read_run(folder)
+    with tempfile.TemporaryDirectory(prefix="benchwright-") as place, Terminal(run.launches, silent=json) as terminal:
+        found, code = self_test(
+            run, Path(place), rules, detect(), terminal.observer, planted=share, budget_s=budget_s, command=sys.argv
+        )
+    if json:
+        sides = {role: _document(verdict) for role, verdict in found.items()}
+        typer.echo(json_text.dumps(finite({"exit_code": code, **sides}), indent=1))
+        return code
+    expected = {TWIN: "the same code: must not turn red", SLOWED: f"steps {share:.0%} longer: must turn red"}
+    for role, verdict in found.items():
+        console().print(Text(f"{role} ({expected[role]})", style="bold"))
+        print_report(verdict.report)
+        _print_decision(verdict)
+    return code
+
+
+def _pair(folder: Path, baseline: str | None, results: Path) -> tuple[Run, Run]:
+    """Return the base and the run that is judged, which is the new side where a base was named."""
+    sides = open_run(folder)
+    new = next((side for side in sides if side.folder.resolve() == folder.resolve()), sides[-1])
+    if len(sides) > 1 and baseline is None:
+        base = sides[0]
+        new = sides[1] if new is base else new
+    else:
+        base = read_run(resolve_run(baseline or _DEFAULT_BASELINE, results, new.environment.fingerprint, but=new.id))
+    for run in (base, new):
+        if not run.complete:
+            raise UsageError(f"{run.folder} is not complete; go on with: bench run --resume {run.folder}")
+    if base.id == new.id:
+        raise UsageError(f"{new.folder} is its own base; name another with --baseline")
+    return base, new
+
+
+def _print_decision(verdict: Verdict) -> None:
+    out, decision = console(), verdict.decision
+    for row, one in decision.accepted:
+        out.print(Text(f"  accepted: {row.case.id} {sentence(row)}: {one.reason}", style="yellow"), soft_wrap=True)
+    for one, why in decision.ended:
+        out.print(Text(f"  {one.case} need not be accepted any more: {why}", style="yellow"), soft_wrap=True)
+    looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
+    colour = {EXIT_OK: "green", EXIT_FAILED: "red"}.get(decision.code, "yellow")
+    out.print(Text(f"gate: {headline(decision)}{looks} (exit code {decision.code})", style=f"bold {colour}"))
+
+
+def _tell_ci(verdict: Verdict, junit: Path | None) -> None:
+    """Write JUnit XML where asked; on GitHub, a summary and annotations."""
+    report, decision = verdict.report, verdict.decision
+    if junit:
+        save(write_junit(report, decision).encode(), junit)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a") as file:
+            file.write(write_summary(report, decision))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in workflow_commands(decision):
+            typer.echo(line, err=True)
+
+
+def _document(verdict: Verdict) -> dict[str, Any]:
+    return {"exit_code": verdict.decision.code, "looks": verdict.looks, **_lists(verdict.decision)} | report_json(
+        verdict.report
+    )
+
+
+def _lists(decision: Decision) -> dict[str, Any]:
+    return {
+        "regressed": [_name(row) for row in decision.regressed],
+        "undecided": [_name(row) for row in decision.undecided],
+        "accepted": [{**_name(row), "reason": one.reason} for row, one in decision.accepted],
+        "ended": [{**asdict(one), "why": why} for one, why in decision.ended],
+    }
+
+
+def _name(row: Any) -> dict[str, str]:
+    return {"case": row.case.id, "metric": row.metric, "verdict": row.verdict}
+
+
+def _seconds(budget: str) -> float:
+    return 0.0 if budget == "0" else _parsed("--budget", budget, parse_duration)
+
+
+def _parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
+    try:
+        return parse(text)
+    except ValueError as reason:
+        raise UsageError(f"{option} {text}: {reason}") from None

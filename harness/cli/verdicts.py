@@ -1,0 +1,135 @@
+"""Comparisons for people and for machines, from the same rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from harness.analysis.compare import Report, compare
+from harness.cli.console import console
+from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, REGRESSIONS
+from harness.core.errors import EXIT_INTERRUPTED
+from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
+from harness.formats.cells import spread
+from harness.formats.json_document import finite
+from harness.store.rules import read_rules
+
+if TYPE_CHECKING:
+    from harness.core.comparison import Comparison
+    from harness.core.run import Run
+
+
+def print_comparison(base: Run, new: Run, *, json: bool, code: int) -> None:
+    """Print what came of two revisions that took turns."""
+    report = compare(base, new, read_rules(None))
+    if json:
+        print_report_json(report)
+        return
+    print_report(report)
+    out = console()
+    out.print(Text(str(new.folder)), soft_wrap=True)
+    if code == EXIT_INTERRUPTED:
+        out.print(Text(f"interrupted; go on with: bench run --resume {new.folder}"), soft_wrap=True)
+
+
+def print_report(report: Report) -> None:
+    """Print a line for each case's time and each other metric that changed, and below it what all of them come to."""
+    out = console()
+    out.print(Text(f"base  {_side(report.base)}\nnew   {_side(report.new)}\n", style="dim"), soft_wrap=True)
+    shown = [row for row in report.rows if row.metric in ("", PRIMARY) or row.verdict != EQUIVALENT]
+    for group in dict.fromkeys(row.case.group for row in shown):
+        out.print(_table(group, [row for row in shown if row.case.group == group]))
+    for row in shown:
+        if row.note:
+            name = f"  {row.case.implementation} {row.metric or 'case'} {row.verdict}: {row.note}"
+            out.print(Text(name, style=_style(row.verdict)), soft_wrap=True)
+    hidden = len(report.rows) - len(shown)
+    if hidden:
+        out.print(Text(f"  {hidden} more comparisons of other metrics: equivalent", style="dim"), soft_wrap=True)
+    out.print(Text(summary_line(report), style="bold"), soft_wrap=True)
+
+
+def summary_line(report: Report) -> str:
+    """Write how many verdicts there are of each kind, the geometric mean of the ratios, and the worst of them."""
+    counts: dict[str, int] = {}
+    for row in report.rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    parts = [", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
+    if report.ratios:
+        parts.append(f"time, geometric mean {three_digits(report.geometric_mean)}")
+        worst = max((row for row in report.rows if row.metric == PRIMARY and row.ratio > 0), key=lambda row: row.ratio)
+        parts.append(f"at worst {three_digits(worst.ratio)} ({worst.case.id})")
+    return "; ".join(parts)
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Return a comparison as data for machines."""
+    rows = [{**asdict(row), "case": row.case.id, "params": row.case.params} for row in report.rows]
+    return {
+        "base": str(report.base.folder),
+        "new": str(report.new.folder),
+        "differences": list(report.differences),
+        "geometric_mean": report.geometric_mean,
+        "comparisons": rows,
+    }
+
+
+def print_report_json(report: Report) -> None:
+    """Print a comparison as one JSON document."""
+    typer.echo(json.dumps(finite(report_json(report)), indent=1))
+
+
+def _side(run: Run) -> str:
+    """Write which run a side is: its name, and the revision that it measured."""
+    environment = run.environment
+    commit = f" · {environment.git_commit[:12]}{' with changes' if environment.git_dirty else ''}"
+    return f"{run.id}{commit if environment.git_commit else ''} · {run.launches} launches"
+
+
+def _table(group: str, rows: list[Comparison]) -> Table:
+    drawn = Table(title=Text(group, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("implementation", "metric", "base", "new", "new / base", "verdict", "would see"):
+        drawn.add_column(name, justify="left" if name in ("implementation", "metric", "verdict") else "right")
+    for row in rows:
+        unit = metric_of(row.metric).unit
+        drawn.add_row(
+            row.case.implementation,
+            row.metric,
+            _value(row.base, unit),
+            _value(row.new, unit),
+            _ratio(row),
+            Text(row.verdict, style=_style(row.verdict)),
+            _detectable(row.detectable),
+        )
+    return drawn
+
+
+def _value(value: float, unit: str) -> str:
+    return "" if math.isnan(value) else format_value(value, unit)
+
+
+def _ratio(row: Comparison) -> str:
+    if math.isnan(row.ratio):
+        return ""
+    if not math.isfinite(row.ci_high):
+        return three_digits(row.ratio)
+    return f"{row.ratio:.3f} {spread(row.ci_high / row.ratio)}"
+
+
+def _detectable(change: float) -> str:
+    if not math.isfinite(change):
+        return ""
+    return f"{change:.1%}" if change < 1 else f"×{three_digits(1 + change)}"  # noqa: RUF001
+
+
+def _style(verdict: str) -> str:
+    if verdict in REGRESSIONS:
+        return "red"
+    return "green" if verdict in IMPROVEMENTS else "dim" if verdict == EQUIVALENT else "yellow"
