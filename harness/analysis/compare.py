@@ -130,7 +130,7 @@ def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
         return [Comparison(case, "", MISSING, note=new.message)]
     if new.status != OK:
         return [Comparison(case, "", BROKEN if ran[0] and base.status != OK else FAILS, note=new.message)]
-    return [Comparison(case, "", FIXED if ran[0] else ADDED, note=base.message if ran[0] else "")]
+    return [Comparison(case, "", FIXED if ran[0] else ADDED, note=base.message if base.trials else "")]
 
 
 def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: bool) -> Iterator[Contrast]:

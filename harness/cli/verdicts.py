@@ -90,7 +90,8 @@ def _side(run: Run) -> str:
     """Write which run a side is: its name, and the revision that it measured."""
     environment = run.environment
     commit = f" · {environment.git_commit[:12]}{' with changes' if environment.git_dirty else ''}"
-    return f"{run.id}{commit if environment.git_commit else ''} · {run.launches} launches"
+    launches = f"{run.launches} launch{'es' if run.launches > 1 else ''}"
+    return f"{run.id}{commit if environment.git_commit else ''} · {launches}"
 
 
 def _table(group: str, rows: list[Comparison]) -> Table:

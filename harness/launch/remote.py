@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,11 +53,15 @@ class ForkServer:
             )
         theirs.close()
         ours.settimeout(_START_S)
-        try:
-            self.runtime: dict[str, Any] = self._receive()
-        except HarnessError:
-            self.close()
-            raise
+
+    @cached_property
+    def runtime(self) -> dict[str, Any]:
+        """The settings of torch that the server found itself with; waits until it is up.
+
+        Raises:
+            HarnessError: it does not start.
+        """
+        return self._receive()
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +71,7 @@ class ForkServer:
 
     def fork(self, spec: Mapping[str, Any], memory_limit: int, timeout_s: float) -> Worker:
         """Start a worker, which waits for its first order."""
+        _ = self.runtime
         self._count += 1
         path = self._folder / f"worker-{self._process.pid}-{self._count}.log"
         ours, theirs = socket.socketpair()

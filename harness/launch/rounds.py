@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY
-from harness.core.trial import ERROR, OK, Sample, Trial, utc_now
+from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial, utc_now
 from harness.detect import available_memory
 from harness.sampler import is_precise
 
@@ -90,8 +90,8 @@ def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
     contenders: list[Contender] = []
     try:
         for side, planned in entrants:
-            if faults[side]:
-                yield side, _trial(turns, planned, ERROR, faults[side])
+            if fault := faults[side]:
+                yield side, _trial(turns, planned, *fault)
                 continue
             one = _enter(turns, group, side, planned, entrants)
             contenders.append(one)
@@ -107,17 +107,21 @@ def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
             one.worker.kill()
 
 
-def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> str:
-    """Leave the right answers of a group in files, unless an earlier launch did; return what went wrong."""
+def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[str, str] | None:
+    """Leave the right answers of a group in files, unless an earlier launch did; return the status of a failure."""
     path = _reference_path(turns, side, planned)
     if path.with_name(path.name + ".1").exists():
-        return ""
+        return None
     turns.report(planned.case.group, "reference", 0.0)
     worker = _start(turns, side, planned, others=0)
     for order in ("prepare", "reference"):
         if worker.alive:
             worker.ask(order)
-    fault = "" if worker.alive else f"no reference to check against: {worker.message}"
+    fault = None
+    if worker.status == SKIPPED:
+        fault = (SKIPPED, worker.message)
+    elif not worker.alive:
+        fault = (ERROR, f"no reference to check against: {worker.message}")
     worker.kill()
     return fault
 

@@ -1,0 +1,204 @@
+"""``bench compare``, ``bench gate`` and ``bench baseline`` through the real console script."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.core.run import INTERRUPTED, Run
+
+Bench = Callable[..., subprocess.CompletedProcess[str]]
+Record = Callable[..., Run]
+Draw = Callable[..., list[list[float]]]
+Commit = Callable[..., str]
+
+
+def test_compare_prints_a_line_for_each_case_and_what_all_come_to(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    base = record({"base": draw(1), "other": draw(2)}, extra={"peak_memory": 1e8})
+    new = record({"base": draw(3), "other": draw(4, 1.1)}, extra={"peak_memory": 2e8})
+    done = bench("compare", base.id, new.id[:-2])
+    assert done.returncode == 0, done.stderr
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert ["other", "time", "1.00", "ms", "1.10", "ms"] in [line[:6] for line in words]
+    assert sum("worse" in line for line in words) == 2
+    assert "2 worse" in done.stdout
+    assert "time, geometric mean 1.05; at worst 1.10 (work/other[n=4])" in done.stdout
+
+
+def test_compare_as_json_has_every_row_and_null_for_what_is_none(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    base, new = record({"base": draw(1)}, extra={"max_abs_error": 0.0}), record({"base": "crashed: died"})
+    document = json.loads(bench("compare", base.id, new.id, "--json").stdout)
+    (row,) = document["comparisons"]
+    assert (row["verdict"], row["ratio"], row["note"]) == ("fails now", None, "crashed: died")
+
+
+@pytest.mark.parametrize("arguments", [("nowhere",), ("latest", "latest"), ("RUN", "RUN"), ("--margin", "much", "RUN")])
+def test_compare_of_what_is_not_there_is_one_line(
+    place: Path, bench: Bench, record: Record, draw: Draw, arguments: tuple[str, ...]
+) -> None:
+    run = record({"base": draw(1)})
+    done = bench("compare", *(word.replace("RUN", str(run.folder)) for word in arguments))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_baseline_is_kept_for_each_kind_of_machine_and_found_by_its_name(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    record({"base": draw(1, 5.0)}, cpu_model="Other")
+    assert bench("baseline", "set", "main").returncode == 0
+    old = record({"base": draw(2, 2.0)})
+    bench("baseline", "set", "main", old.id)
+    here = record({"base": draw(3)})
+    bench("baseline", "set", "main", here.id)
+    listed = json.loads(bench("baseline", "list", "--json").stdout)
+    assert [one["baseline"] for one in listed] == ["main", "main"]
+    assert here.id in {one["id"] for one in listed}
+    assert old.id not in {one["id"] for one in listed}
+    record({"base": draw(4, 1.1)})
+    document = json.loads(bench("gate", "--baseline", "main", "--json").stdout)
+    assert document["base"].endswith(here.id)
+    assert document["exit_code"] == 1
+    assert "1.00 ms" in bench("baseline", "show", "main").stdout
+    assert "did you mean 'main'?" in bench("baseline", "show", "mian").stderr
+    assert bench("baseline", "set", "../x").returncode == 2
+
+
+def gated(bench: Bench, base: Run, new: Run, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return bench("gate", str(new.folder), "--baseline", str(base.folder), "--budget", "0", *arguments, **variables)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "said"),
+    [
+        (1.0, 1.0, 0, "gate: nothing is worse"),
+        (1.0, 1.1, 1, "gate: slower, or worse: 1 regressed"),
+        (1.0, "crashed: died of SIGSEGV", 1, "fails now: crashed: died of SIGSEGV"),
+        ("oom: too much", "oom: too much", 0, "fails on both sides"),
+        (1.0, "skipped: needs CUDA", 3, "missing: skipped: needs CUDA"),
+    ],
+)
+def test_the_exit_code_of_a_gate(
+    place: Path,
+    bench: Bench,
+    record: Record,
+    draw: Draw,
+    before: float | str,
+    after: float | str,
+    code: int,
+    said: str,
+) -> None:
+    sides = [
+        record({"base": draw(1), "other": draw(seed, status) if isinstance(status, float) else status})
+        for seed, status in ((2, before), (3, after))
+    ]
+    done = gated(bench, *sides)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert said in done.stdout
+
+
+def test_a_gate_without_data_is_a_usage_error_and_never_green(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    good = record({"base": draw(1)})
+    skipped, empty = record({"base": "skipped: needs CUDA"}), record({})
+    for base, new in ((skipped, skipped), (empty, empty)):
+        assert gated(bench, base, new).returncode == 2
+    assert "no run in" in bench("gate", "--results", "nothing").stderr
+    assert bench("gate", good.id, "--baseline", "nowhere").returncode == 2
+    assert "is not complete" in gated(bench, good, record({"base": draw(1)}, state=INTERRUPTED)).stderr
+    (skipped.folder / "samples.parquet").write_bytes(b"PAR1 cut off")
+    done = gated(bench, good, skipped)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "a table cannot be read" in done.stderr
+
+
+def test_a_gate_tells_github_and_junit_and_both_escape_what_others_wrote(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    hostile = "crashed: 100%\nof ::set-output <b>|`x`\x01"
+    base, new = record({"base": draw(1), "other": draw(1)}), record({"base": draw(2, 1.1), "other": hostile})
+    done = gated(bench, base, new, "--junit", "out.xml", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="summary.md")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("::error ")]
+    assert [line.partition("::")[2].partition("::")[0] for line in errors] == [
+        "error title=work/base[n=4]",
+        "error title=work/other[n=4]",
+    ]
+    assert "100%25" in errors[1]
+    assert len(done.stderr.splitlines()) == 2
+    summary = Path("summary.md").read_text()
+    assert summary.startswith("## Benchwright: slower, or worse: 2 regressed")
+    assert "<b>" not in summary
+    suite = ElementTree.parse("out.xml").getroot()
+    assert (suite.get("failures"), len(suite.findall("testcase/failure"))) == ("2", 2)
+
+
+def test_a_change_that_was_accepted_passes_until_the_base_has_it(
+    place: Path, bench: Bench, record: Record, draw: Draw, commit: Commit
+) -> None:
+    before, change, after = commit(1), commit(2), commit(3)
+    (place / ".benchwright.toml").write_text(
+        f'[[accept]]\ncase = "work/base[*]"\nreason = "it checks its input"\ncommit = "{change[:10]}"\nup_to = "20%"\n'
+    )
+    base, new = record({"base": draw(1)}, git_commit=before), record({"base": draw(2, 1.1)}, git_commit=after)
+    done = gated(bench, base, new)
+    assert done.returncode == 0
+    assert "accepted: work/base[n=4] time slower" in done.stdout
+    later = record({"base": draw(3)}, git_commit=after)
+    done = gated(bench, later, new)
+    assert done.returncode == 1
+    assert "need not be accepted any more: the base has the change already" in done.stdout
+
+
+def test_a_revision_as_base_is_its_nearest_ancestor_that_was_measured_here(
+    place: Path, bench: Bench, record: Record, draw: Draw, commit: Commit
+) -> None:
+    first, second, third = commit(1), commit(2), commit(3)
+    wanted = record({"base": draw(1)}, git_commit=first)
+    record({"base": draw(2, 2.0)}, git_commit=second, cpu_model="Other")
+    new = record({"base": draw(3, 1.1)}, git_commit=third)
+    document = json.loads(bench("gate", new.id, "--budget", "0", "--json").stdout)
+    assert document["base"].endswith(wanted.id)
+    assert document["exit_code"] == 1
+    alone = bench("gate", wanted.id, "--baseline", first, "--budget", "0")
+    assert (alone.returncode, alone.stdout) == (2, "")
+
+
+def test_an_inconclusive_gate_measures_on_with_both_sides_and_keeps_what_there_was(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    commit(0.001)
+    commit(0.0012)
+    mine = ("work", "--load", "mine.py", "--budget", "0.4s", "--threads", "1")
+    assert bench("run", *mine, "--launches", "2", "--against", "HEAD~1").returncode == 0
+    first = json.loads(bench("gate", "--budget", "0", "--json").stdout)
+    assert (first["exit_code"], first["comparisons"][0]["verdict"]) == (3, "suspect")
+    done = bench("gate", "--budget", "2m", "--json")
+    document = json.loads(done.stdout)
+    assert (document["exit_code"], document["looks"]) == (1, 2), done.stderr
+    assert document["comparisons"][0]["verdict"] == "slower"
+
+
+def test_the_self_test_of_a_gate_is_red_where_a_slowdown_is_planted_and_leaves_no_run(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    commit(0.001)
+    mine = ("work", "--load", "mine.py", "--budget", "0.5s", "--threads", "1", "--launches", "3")
+    bench("run", *mine)
+    done = bench("gate", "--self-test", "--planted", "20%", "--margin", "5%", "--json")
+    document = json.loads(done.stdout)
+    assert document["slowed"]["exit_code"] == 1
+    assert document["slowed"]["comparisons"][0]["ratio"] == pytest.approx(1.2, rel=0.03)
+    assert document["twin"]["exit_code"] in (0, 3)
+    assert document["exit_code"] == done.returncode == document["twin"]["exit_code"]
+    blind = json.loads(bench("gate", "--self-test", "--planted", "0%", "--margin", "5%", "--json").stdout)
+    assert blind["exit_code"] == 1
+    assert len(list((place / "results").iterdir())) == 1

@@ -1,0 +1,157 @@
+"""Two revisions of a plug-in that take turns, and the search for the one that made it slower."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.store.read import read_run
+
+Bench = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+Commit = Callable[..., str]
+MINE = ("work", "--load", "mine.py", "--budget", "0.5s", "--threads", "1")
+ALSO = """
+
+@implementation("work")
+def copies(x):
+    \"\"\"Copy.\"\"\"
+    return lambda: x.clone()
+"""
+
+
+def comparisons(done: subprocess.CompletedProcess[str]) -> dict[tuple[str, str], dict[str, object]]:
+    rows = json.loads(done.stdout)["comparisons"]
+    return {(row["case"].partition("[")[0], row["metric"]): row for row in rows}
+
+
+def worktrees(place: Path) -> int:
+    listed = subprocess.run(("git", "worktree", "list"), cwd=place, capture_output=True, text=True, check=True)
+    return len(listed.stdout.splitlines())
+
+
+def test_a_revision_takes_turns_with_the_working_tree(place: Path, bench: Bench, commit: Commit) -> None:
+    base = commit(0.001)
+    commit(0.0012)
+    done = bench("run", *MINE, "--launches", "3", "--against", base, "--json")
+    assert done.returncode == 0, done.stderr
+    row = comparisons(done)["work/waits", "time"]
+    assert row["verdict"] == "slower"
+    assert row["base"] == pytest.approx(0.001, rel=0.05)
+    assert row["ratio"] == pytest.approx(1.2, rel=0.03)
+    ours, theirs = sorted((read_run(folder) for folder in (place / "results").iterdir()), key=lambda run: run.id)
+    assert (ours.environment.git_commit, ours.environment.git_dirty) == (base, False)
+    assert ours.meta["revision"]["together"] == theirs.meta["revision"]["together"]
+    both = [{(t.launch, s.round) for t in run.trials for s in t.samples if s.round >= 0} for run in (ours, theirs)]
+    assert len(both[0] & both[1]) >= 0.9 * len(both[0])
+    assert worktrees(place) == 1
+
+
+def test_two_revisions_are_measured_whatever_lies_in_the_working_tree(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    first, second = commit(0.001), commit(0.001, ALSO)
+    (place / "mine.py").write_text((place / "mine.py").read_text().replace("0.001", "0.005"))
+    done = bench("run", *MINE, "--launches", "1", "--against", f"{first}..{second}", "--json")
+    rows = comparisons(done)
+    assert rows["work/waits", "time"]["new"] == pytest.approx(0.001, rel=0.05)
+    assert rows["work/copies", ""]["verdict"] == "added"
+    assert done.returncode == 0
+
+
+def test_a_revision_without_the_case_or_with_a_broken_file_says_so(place: Path, bench: Bench, commit: Commit) -> None:
+    commit(0.001, "\nraise RuntimeError('not ready')\n")
+    commit(0.001)
+    done = bench("run", *MINE, "--launches", "1", "--against", "HEAD~1")
+    assert done.returncode == 0
+    assert "waits case added: skipped: not in this revision: " in done.stdout
+    assert "RuntimeError: not ready" in done.stdout
+
+
+def test_a_revision_is_built_in_an_environment_of_its_own(place: Path, bench: Bench, commit: Commit) -> None:
+    base = commit("__import__('built').SECONDS")
+    commit(0.001)
+    build = (
+        "python -c \"import sysconfig; open(sysconfig.get_path('purelib') + '/built.py', 'w').write('SECONDS=0.002')\""
+    )
+    done = bench("run", *MINE, "--launches", "1", "--against", base, "--setup", build, "--json")
+    assert done.returncode == 0, done.stderr
+    assert comparisons(done)["work/waits", "time"]["base"] == pytest.approx(0.002, rel=0.05)
+    failed = bench("run", *MINE, "--against", base, "--setup", "echo no compiler >&2; exit 3")
+    assert failed.returncode == 2
+    assert "ended with 3: no compiler" in failed.stderr
+    assert worktrees(place) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--against", "mian"), "unknown revision 'mian'; did you mean 'main'?"),
+        (("--against", "main..nowhere"), "unknown revision 'nowhere'"),
+        (("--setup", "make"), "--setup builds a revision; name one with --against"),
+    ],
+)
+def test_a_revision_that_does_not_exist_is_one_line(
+    place: Path, bench: Bench, commit: Commit, arguments: tuple[str, ...], message: str
+) -> None:
+    commit(0.001)
+    done = bench("run", *MINE, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not (place / "results").exists()
+
+
+def test_outside_a_checkout_there_are_no_revisions(place: Path, bench: Bench) -> None:
+    done = bench("run", "calibration", "--against", "main", GIT_CEILING_DIRECTORIES=str(place.parent))
+    assert done.returncode == 2
+    assert "is not in a git checkout" in done.stderr
+
+
+def test_an_interrupted_pair_leaves_no_worktree_and_is_resumed_with_both_sides(
+    place: Path, bench: Bench, start: Start, commit: Commit
+) -> None:
+    commit(0.001)
+    arguments = ("run", *MINE, "--launches", "3", "--against", "HEAD")
+    with start(*arguments) as process:
+        for line in process.stderr or ():
+            if line.startswith("launch 1/3"):
+                break
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert worktrees(place) == 1
+    folder = next((place / "results").glob("*-new"))
+    done = bench("run", "--resume", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert all(read_run(one).complete for one in (place / "results").iterdir())
+
+
+def test_bisect_names_the_commit_that_made_it_slower_and_skips_what_fails(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    good = commit(0.001)
+    commit(0.001)
+    commit("1/0")
+    slower = commit(0.0013)
+    commit(0.0014)
+    done = bench("bisect", *MINE, "--launches", "3", "--against", f"{good}..HEAD")
+    assert "It takes 1/0: skipped: it fails" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("the first slower commit is one of: ")
+    assert f"{slower[:12]} It takes 0.0013" in last
+    assert done.returncode == 3
+
+
+def test_bisect_between_equal_revisions_has_nothing_to_look_for(place: Path, bench: Bench, commit: Commit) -> None:
+    commit(0.001)
+    commit(0.001)
+    done = bench("bisect", *MINE, "--launches", "3", "--against", "HEAD~1..HEAD")
+    assert done.returncode == 2
+    assert "HEAD is not known to be slower than HEAD~1" in done.stderr
+    missing = bench("bisect", *MINE)
+    assert "bench bisect needs --against GOOD..BAD" in missing.stderr
