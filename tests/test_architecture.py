@@ -29,18 +29,21 @@ MAY_IMPORT = {
     "run": {"analysis", "launch", "plan", "revisions", "store"},
     "gate": {"analysis", "git", "plan", "revisions", "run"},
     "bisect": {"gate", "git", "revisions", "run"},
+    "doctor": {"analysis", "detect", "probes"},
+    "selftest": {"analysis", "catalog", "detect", "launch", "plan", "revisions", "run"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 # Third-party packages, and the rooms that they live in.
 HOMES = {
-    "torch": {"probes", "launch"},
+    "torch": {"probes", "launch", "selftest"},
     "triton": set(),
     "typer": {"cli"},
     "rich": {"cli"},
     "pyarrow": {"store"},
-    "pynvml": {"detect"},
+    "pynvml": {"detect", "probes"},
     "psutil": {"launch"},
-    "scipy": {"analysis"},
+    "pyperf": {"selftest"},
+    "scipy": {"analysis", "selftest"},
     "numpy": {"analysis"},
 }
 

@@ -11,11 +11,13 @@ import typer
 
 from harness.cli.baseline import baseline_app
 from harness.cli.compare import compare_command
+from harness.cli.doctor import doctor_command
 from harness.cli.export import export_command, import_command
 from harness.cli.gate import gate_command
 from harness.cli.history import history_command
 from harness.cli.list import list_command
 from harness.cli.run import bisect_app, run_app
+from harness.cli.selftest import selftest_command
 from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
 
 app = typer.Typer(
@@ -26,15 +28,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.add_typer(run_app, name="run")
-app.command("list")(list_command)
-app.command("compare")(compare_command)
-app.command("gate")(gate_command)
-app.command("history")(history_command)
-app.add_typer(bisect_app, name="bisect")
-app.add_typer(baseline_app, name="baseline")
-app.command("export")(export_command)
-app.command("import")(import_command)
+app.add_typer(run_app, name="run", rich_help_panel="Measure")
+app.command("list", rich_help_panel="Measure")(list_command)
+app.command("doctor", rich_help_panel="Measure")(doctor_command)
+app.command("selftest", rich_help_panel="Measure")(selftest_command)
+app.command("compare", rich_help_panel="Judge")(compare_command)
+app.command("gate", rich_help_panel="Judge")(gate_command)
+app.add_typer(baseline_app, name="baseline", rich_help_panel="Judge")
+app.command("history", rich_help_panel="Judge")(history_command)
+app.add_typer(bisect_app, name="bisect", rich_help_panel="Judge")
+app.command("export", rich_help_panel="Exchange")(export_command)
+app.command("import", rich_help_panel="Exchange")(import_command)
 
 
 def _print_version(wanted: bool) -> None:

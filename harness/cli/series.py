@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.analysis.history import History, Point, Series, Step, Where
+    from harness.core.case import Case
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 # A trend has this many blocks, or fewer where the terminal leaves no room beside the other columns.
@@ -141,6 +142,8 @@ def _lines(series: Series, name: str) -> Iterator[tuple[str, str]]:
         yield f"{name} drifts {series.direction}, {series.drift:+.1%} over {ends}", _colour(series.direction)
     for step in series.changes:
         yield f"{name} {_step(step)}", _colour(step.direction)
+        if _can_be_searched(step):
+            yield f"  {_search(series.where.case, step)}", "dim"
 
 
 def _step(step: Step) -> str:
@@ -149,6 +152,19 @@ def _step(step: Step) -> str:
     if step.within_commit:
         return f"{size} between runs of {_commit(step.after)}: the code is not the cause"
     return f"{size} in {_commit(step.before)}..{_commit(step.after)}"
+
+
+def _can_be_searched(step: Step) -> bool:
+    """Whether it is for the worse, and there are commits between the two points that could be measured."""
+    between = step.before.commit != step.after.commit and step.direction in REGRESSIONS
+    return between and all(point.known and not point.dirty for point in (step.before, step.after))
+
+
+def _search(case: Case, step: Step) -> str:
+    """Write the command that finds the commit."""
+    axes = " ".join(f"--{name.replace('_', '-')} {str(value).lower()}" for name, value in case.point)
+    commits = f"{_commit(step.before)}..{_commit(step.after)}"
+    return f"bench bisect {case.workload} --impl {case.implementation} {axes} --against {commits}"
 
 
 def _commit(point: Point) -> str:

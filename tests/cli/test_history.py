@@ -98,6 +98,8 @@ def test_a_step_is_named_with_its_commits_and_the_rest_with_what_it_is(checkout:
     before, after = step.rpartition(" in ")[2].split("..")
     assert commits.index(git(folder, "rev-parse", before)) < 25 <= commits.index(git(folder, "rev-parse", after))
     assert commits.index(git(folder, "rev-parse", after)) - commits.index(git(folder, "rev-parse", before)) <= 3
+    (search,) = [line.strip() for line in lines if line.strip().startswith("bench bisect ")]
+    assert search == f"bench bisect work --impl stepped --n 4 --causal false --against {before}..{after}"
     rows = {line.split()[0]: line for line in lines if "▁" in line or "▄" in line}
     assert "1 change" in rows["stepped"]
     assert rows["steady"].rstrip().endswith("stable")

@@ -1,0 +1,66 @@
+"""The limits of the control groups that this process is in, of either version, on a host or in a container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.doctor.files import field, read, whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MOUNT = "sys/fs/cgroup"
+
+
+def quota(root: Path) -> float | None:
+    """Return the CPU quota in cores, the smallest of all levels; None where there is none."""
+    quotas = []
+    for folder in _levels(root, "cpu"):
+        limit, _, period = read(folder, "cpu.max").partition(" ")
+        if not period:
+            limit, period = read(folder, "cpu.cfs_quota_us"), read(folder, "cpu.cfs_period_us")
+        if limit.isdecimal() and period.isdecimal() and int(period):
+            quotas.append(int(limit) / int(period))
+    return min(quotas, default=None)
+
+
+def throttled(root: Path) -> int:
+    """Return how often a quota has stopped this process's group or one above it."""
+    return sum(field(read(folder, "cpu.stat"), "nr_throttled") for folder in _levels(root, "cpu"))
+
+
+def memory(root: Path) -> tuple[int, int] | None:
+    """Return the tightest memory limit in bytes and what is free below it; None where there is none.
+
+    Version 1 has a limit always, far beyond any memory where none was set.
+    """
+    limits = []
+    for folder in _levels(root, "memory"):
+        names = ("memory.max", "memory.current", "inactive_file")
+        if not (folder / names[0]).exists():
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        limit, used = whole(folder, names[0]), whole(folder, names[1])
+        if limit is not None and used is not None:
+            # The kernel takes back pages of files that nobody has used lately before it calls the limit reached.
+            limits.append((limit, limit - used + field(read(folder, "memory.stat"), names[2])))
+    return min(limits, key=lambda pair: pair[1], default=None)
+
+
+def _levels(root: Path, controller: str) -> list[Path]:
+    """Return the folders of the groups that limit this process, its own first.
+
+    A container sees its own group where the host has the top one, whatever path the kernel names.
+    """
+    for line in sorted(read(root, "proc/self/cgroup").splitlines(), reverse=True):
+        number, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            tops = [root / _MOUNT / names, root / _MOUNT / controller]
+        elif number == "0":
+            tops = [root / _MOUNT, root / _MOUNT / "unified"]
+        else:
+            continue
+        top = next((top for top in tops if top.is_dir()), tops[0])
+        own = top / path.lstrip("/")
+        inside = [own, *own.parents][: len(own.relative_to(top).parts) + 1]
+        return [folder for folder in inside if folder.is_dir()] if ".." not in path else [top]
+    return []

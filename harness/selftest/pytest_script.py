@@ -1,0 +1,13 @@
+"""Times the step with pytest-benchmark; the specification comes in the variable ``BENCHWRIGHT_STEP``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from harness.selftest.step import built
+
+
+def test_step(benchmark: Any) -> None:
+    """Time it."""
+    benchmark(built(os.environ["BENCHWRIGHT_STEP"]))
