@@ -18,6 +18,7 @@ from harness.core.run import COMPLETE, INTERRUPTED, Run
 from harness.launch.run import measure
 from harness.plan import Plan
 from harness.revisions import BASE, Revision, checked_out, described
+from harness.store.ceilings import read_ceilings
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, reopen, write_tables
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from harness.core.case import Case, Group
     from harness.core.environment import Environment
-    from harness.core.trial import Launch, Trial
+    from harness.core.trial import Launch, Rest, Trial
     from harness.launch.run import Progress
 
 
@@ -35,7 +36,7 @@ class Observer:
     """What is told of a run while it goes on; each is called between turns, never during one."""
 
     progress: Callable[[Progress], None]
-    event: Callable[[Launch | Trial, str], None]
+    event: Callable[[Launch | Rest | Trial, str], None]
     waiting: Callable[[str], None]
 
 
@@ -58,15 +59,23 @@ def start_run(
     if not plan.runnable:
         reasons = [f"{p.case.id}: {p.skip}" for group in plan.groups for p in group.cases]
         raise UsageError("nothing to do: " + ("; ".join(reasons) or "the selection is empty"))
-    create = partial(create_run, results, groups=plan.groups, policy=plan.policy, command=command, sources=sources)
+    create = partial(
+        create_run,
+        results,
+        groups=plan.groups,
+        policy=plan.policy,
+        command=command,
+        sources=sources,
+        tags=tags,
+        ceilings=read_ceilings(environment, plan.policy),
+    )
     name = new_run_id(selection)
     if not revisions:
-        return (read_run(create(name, environment=environment, tags=tags)),)
+        return (read_run(create(name, environment=environment)),)
     folders = [
         create(
             f"{name}-{role}",
             environment=_of(revision, environment),
-            tags=tags,
             revision=described(revision, role, together=name),
         )
         for role, revision in revisions.items()
@@ -135,7 +144,7 @@ def execute(runs: tuple[Run, ...], observer: Observer) -> tuple[tuple[Run, ...],
     runs = tuple(read_run(run.folder) for run in runs)
     for run in runs:
         state = INTERRUPTED if interrupted else COMPLETE
-        write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
+        write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), state)
     return runs, EXIT_INTERRUPTED if interrupted else exit_code(runs)
 
 

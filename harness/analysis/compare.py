@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.conditions import differences
+from harness.analysis.energy import UNAVAILABLE
 from harness.analysis.interval import Interval, factor
 from harness.analysis.ratio import log_ratio
-from harness.analysis.summary import summarise
+from harness.analysis.summary import relative_uncertainty, summarise
 from harness.analysis.verdict import Contrast, judge, judge_exact
 from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, NOT_COMPARABLE, Comparison
 from harness.core.metric import DERIVED, PRIMARY, metric_of
@@ -137,6 +138,8 @@ def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: boo
     for metric in _common(base, new):
         if not metric_of(metric).exact:
             found = log_ratio(new.trials, base.trials, metric, paired=paired) or _UNKNOWN
+            stated = [relative_uncertainty(side.trials, metric) for side in (new, base)]
+            found = found.widened(math.hypot(*stated))
             ours, theirs = new.measurements[metric], base.measurements[metric]
             launches = min(ours.launches, theirs.launches)
             limit = rules.limit(case.workload, metric)
@@ -172,9 +175,12 @@ def _within_machines(case: Case, base: _Side, new: _Side, rules: Rules) -> Itera
 
 
 def _common(base: _Side, new: _Side) -> list[str]:
-    """Return the metrics that both sides have and that have a better direction; rates follow from the time."""
+    """Return the metrics that both sides have, and that have a better direction and follow from no other."""
     return [
         metric
         for metric in new.measurements
-        if metric in base.measurements and metric_of(metric).better and metric not in DERIVED
+        if metric in base.measurements
+        and metric_of(metric).better
+        and metric not in DERIVED
+        and not any(side.measurements[metric].provenance.startswith(UNAVAILABLE) for side in (base, new))
     ]

@@ -8,7 +8,15 @@ if TYPE_CHECKING:
     from harness.core.run import Run
 
 _POLICY = ("device", "mode", "threads", "seed")
-_TORCH = ("torch_threads", "matmul_precision", "cudnn_allow_tf32", "cpu_capability")
+_TORCH = (
+    "torch_threads",
+    "cpu_capability",
+    "matmul_precision",
+    "cuda_matmul_allow_tf32",
+    "cudnn_allow_tf32",
+    "deterministic",
+    "default_dtype",
+)
 
 
 def differences(base: Run, new: Run) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +66,10 @@ class Interval:
         if not self.freedom:
             return math.nan
         return float(stdtrit(self.freedom, 0.975) + stdtrit(self.freedom, _POWER)) * self.error
+
+    def widened(self, half: float) -> Interval:
+        """Return the same estimate, less sure by the half width of something else that it depends on."""
+        return replace(self, error=math.hypot(self.error, half / Z95)) if half else self
 
     def minus(self, other: Interval) -> Interval:
         """Return the difference of two independent estimates, with Welch's degrees of freedom."""

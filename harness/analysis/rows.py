@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import Ratio, time_ratio
-from harness.analysis.summary import summarise
+from harness.analysis.summary import EMPTY, summarise
 from harness.core.trial import OK
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from harness.core.case import Case, Group
     from harness.core.measurement import Measurement
+    from harness.core.run import Context
     from harness.core.trial import Trial
 
 
@@ -47,10 +48,10 @@ class GroupTable:
     rows: tuple[Row, ...]
 
 
-def result_tables(groups: Sequence[Group], trials: Iterable[Trial]) -> list[GroupTable]:
+def result_tables(groups: Sequence[Group], trials: Iterable[Trial], context: Context = EMPTY) -> list[GroupTable]:
     """Return a table for each group, in the order of the plan; a case that has no trial yet has no line."""
     trials = list(trials)
-    measurements = summarise(groups, trials)
+    measurements = summarise(groups, trials, context)
     tables = []
     for group in groups:
         mine = {planned.case: [t for t in trials if t.case == planned.case] for planned in group.cases}

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from harness.analysis.doubts import doubts
+from harness.analysis.energy import energies
 from harness.analysis.interval import factor, two_level
+from harness.analysis.roof import roof_share
 from harness.core.measurement import Measurement
-from harness.core.metric import DERIVED, PRIMARY, metric_of
+from harness.core.metric import PRIMARY, RATES, metric_of
+from harness.core.run import Context
 from harness.core.trial import OK
 
 if TYPE_CHECKING:
@@ -18,14 +23,16 @@ if TYPE_CHECKING:
     from harness.core.case import Case, Group, PlannedCase
     from harness.core.trial import Sample, Trial
 
-# CPU time this far below wall time, where the work is on the CPU: the worker waited for a core.
-_CONTENDED = 0.9
-# A share of the machine's cores that others took in the median turn, above which the time is theirs too.
-_OTHERS = 0.1
+EMPTY = Context()
 
 
-def summarise(groups: Iterable[Group], trials: Iterable[Trial]) -> list[Measurement]:
+def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context = EMPTY) -> list[Measurement]:
     """Return the measurements of every case, in the order of the plan.
+
+    Args:
+        groups: the plan.
+        trials: what came of it.
+        context: the power at rest and the roofs, which some numbers are relative to.
 
     Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
     """
@@ -35,7 +42,7 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial]) -> list[Measurem
     rows = []
     for group in groups:
         for planned in group.cases:
-            rows += _of_case(planned, by_case[planned.case])
+            rows += _of_case(planned, by_case[planned.case], context)
     return rows
 
 
@@ -60,14 +67,17 @@ def round_logs(trials: Iterable[Trial], metric: str) -> dict[int, dict[int, floa
     return {launch: {turn: math.log(v) for turn, v in rounds.items()} for launch, rounds in medians.items()}
 
 
-def _of_case(planned: PlannedCase, trials: list[Trial]) -> list[Measurement]:
+def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> list[Measurement]:
     metrics = dict.fromkeys(sample.metric for trial in trials for sample in trial.samples)
     rows = [row for metric in metrics if (row := _of_metric(planned.case, metric, trials))]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
-        work = dict(zip(DERIVED, (planned.cost.flops, planned.cost.bytes), strict=True))
+        work = dict(zip(RATES, (planned.cost.flops, planned.cost.bytes), strict=True))
         rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
-    return rows
+        if share := roof_share(planned, time, context.ceilings):
+            rows.append(share)
+            rows = [replace(row, flags=row.flags + share.flags) if row is time else row for row in rows]
+    return rows + energies(planned, by_metric, context.rests)
 
 
 def _of_metric(case: Case, metric: str, trials: list[Trial]) -> Measurement | None:
@@ -77,11 +87,13 @@ def _of_metric(case: Case, metric: str, trials: list[Trial]) -> Measurement | No
     values = [sample.value for _, sample in samples]
     launches = len({trial.launch for trial, _ in samples})
     median = statistics.median(values)
-    factor = _interval_factor(trials, metric)
+    reach = _reach(trials, metric)
     flags = dict.fromkeys(flag for _, sample in samples for flag in sample.flags.split(",") if flag)
     if metric == PRIMARY:
-        flags |= dict.fromkeys(_machine_flags(trials))
-    return Measurement(case, metric, len(values), launches, median, median / factor, median * factor, tuple(flags))
+        flags |= dict.fromkeys(doubts(trials))
+    provenance = samples[0][1].provenance
+    ends = median / reach, median * reach
+    return Measurement(case, metric, len(values), launches, median, *ends, tuple(flags), provenance)
 
 
 def _counts(trial: Trial, sample: Sample) -> bool:
@@ -89,35 +101,29 @@ def _counts(trial: Trial, sample: Sample) -> bool:
     return trial.status == OK or sample.round < 0
 
 
-def _interval_factor(trials: list[Trial], metric: str) -> float:
-    """Return the factor that spans the 95 % interval about the median; NaN for what is not observed in rounds."""
+def relative_uncertainty(trials: Iterable[Trial], metric: str) -> float:
+    """Return what the instrument states of a metric's values, relative to them, at worst; 0 where it states nothing."""
+    stated = [
+        sample.uncertainty / sample.value
+        for trial in trials
+        for sample in trial.samples
+        if sample.metric == metric and sample.uncertainty > 0 and sample.value > 0
+    ]
+    return max(stated, default=0.0)
+
+
+def _reach(trials: list[Trial], metric: str) -> float:
+    """Return the factor that spans the 95 % interval about the median; NaN for what is not observed in rounds.
+
+    What the instrument states is a bound that no number of launches makes smaller, and widens the interval.
+    """
     logs = round_logs(trials, metric)
     if not logs or metric_of(metric).better is None:
         return math.nan
-    return factor(two_level([list(rounds.values()) for rounds in logs.values()]).half)
-
-
-def _machine_flags(trials: list[Trial]) -> list[str]:
-    """Return what the machine's state says against the times."""
-    flags = []
-    if len({trial.launch for trial in trials if trial.status == OK}) == 1:
-        flags.append("one_launch")
-    ratios = [
-        cpu.value / wall.value
-        for trial in trials
-        for wall, cpu in zip(_values(trial, PRIMARY), _values(trial, "cpu_time"), strict=False)
-        if wall.value
-    ]
-    if ratios and statistics.median(ratios) < _CONTENDED:
-        flags.append("waiting")
-    others = [sample.value for trial in trials for sample in _values(trial, "others_share")]
-    if others and statistics.median(others) > _OTHERS:
-        flags.append("contended")
-    return flags
-
-
-def _values(trial: Trial, metric: str) -> list[Sample]:
-    return [sample for sample in trial.samples if sample.metric == metric]
+    half = two_level([list(rounds.values()) for rounds in logs.values()]).half
+    if stated := relative_uncertainty(trials, metric):
+        half = math.hypot(0.0 if math.isnan(half) else half, stated)
+    return factor(half)
 
 
 def _rate(time: Measurement, metric: str, amount: float) -> Measurement:

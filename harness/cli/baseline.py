@@ -73,4 +73,4 @@ def show_command(
     if name not in names:
         raise unknown("baseline", name, names)
     run = read_run(resolve_run(name, results, detect().fingerprint))
-    (print_json if json else print_tables)(run, result_tables(run.groups, run.trials), 0)
+    (print_json if json else print_tables)(run, result_tables(run.groups, run.trials, run.context), 0)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, HarnessError, UsageError, unknown
+from harness.core.errors import EXIT_FAILED, EXIT_OK, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     Found = dict[str, list[Finding]]
 
 _SUITE = "noise"
-_PANEL = "With --calibrate"
+_PANEL = "With --calibrate or --ceilings"
 # How each status looks: its mark, its style, and what the summary calls it.
 _LOOKS = {
     "fail": ("✗", "bold red", "fail: do not trust numbers taken now"),
@@ -41,6 +39,9 @@ _NAMES = 15
 def doctor_command(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure this machine's noise too; takes a minute or two.")
+    ] = False,
+    ceilings: Annotated[
+        bool, typer.Option("--ceilings", help="Measure this machine's roofs too, and keep them; takes a minute or two.")
     ] = False,
     results: Annotated[Path, typer.Option(help="The folder in which runs are kept.")] = Path("results"),
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -62,19 +63,27 @@ def doctor_command(
     from harness.doctor.machine import look
 
     settings = {"launches": launches, "budget": budget, "device": device}
-    if not calibrate and (given := [name for name, value in settings.items() if value is not None]):
-        raise UsageError(f"--{given[0]} is about measuring the noise; it needs --calibrate")
+    if not (calibrate or ceilings) and (given := [name for name, value in settings.items() if value is not None]):
+        raise UsageError(f"--{given[0]} is about measuring; it needs --calibrate or --ceilings")
     machine = look(results)
     found = examine(machine)
     if not json:
         print_findings(machine.environment, found)
     measured = _calibrate(machine.environment, settings, silent=json) if calibrate else None
+    roofs = None
+    if ceilings:
+        from harness.cli.ceilings import ceilings_json, measure_ceilings, print_ceilings
+
+        roofs = measure_ceilings(machine.environment, settings, silent=json)
     failed = any(finding.status == "fail" for findings in found.values() for finding in findings)
     code = EXIT_FAILED if failed else EXIT_OK
     if json:
-        typer.echo(_json(found, measured, code))
-    elif measured:
+        typer.echo(_json(found, measured, ceilings_json(*roofs) if roofs else None, code))
+        return code
+    if measured:
         _print_noise(*measured)
+    if roofs:
+        print_ceilings(machine.environment, *roofs)
     return code
 
 
@@ -128,29 +137,15 @@ def _summary(findings: list[Finding]) -> Text:
 
 
 def _calibrate(environment: Environment, settings: dict[str, str | None], *, silent: bool) -> tuple[Noise, Policy]:
-    """Measure the twins as any run is measured, in a folder that does not stay."""
-    from harness.catalog import load_catalog
-    from harness.cli.progress import Terminal
-    from harness.core.suite import with_settings
+    """Measure the twins as any run is measured."""
+    from harness.cli.ceilings import measure_suite
     from harness.doctor.noise import noise_of
-    from harness.plan import make_plan
-    from harness.run import execute, start_run
 
-    catalog = load_catalog()
-    if _SUITE not in catalog.suites:
-        raise unknown("suite", _SUITE, catalog.suites)
-    suite = catalog.suites[_SUITE]
-    plan = make_plan(catalog, suite.selections, with_settings(suite.policy, settings), environment)
-    with tempfile.TemporaryDirectory(prefix="benchwright-noise-") as folder:
-        runs = start_run(plan, Path(folder), _SUITE, environment, command=sys.argv, sources=catalog.sources, tags={})
-        with Terminal(runs[0].launches, silent=silent) as terminal:
-            runs, code = execute(runs, terminal.observer)
-        if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt
-        try:
-            return noise_of(runs[0]), plan.policy
-        except ValueError as reason:
-            raise HarnessError(f"the noise cannot be told: {reason}") from None
+    run, policy = measure_suite(_SUITE, environment, settings, silent=silent)
+    try:
+        return noise_of(run), policy
+    except ValueError as reason:
+        raise HarnessError(f"the noise cannot be told: {reason}") from None
 
 
 def _print_noise(noise: Noise, policy: Policy) -> None:
@@ -176,7 +171,7 @@ def _percent(share: float) -> str:
     return "not told" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
-def _json(found: Found, measured: tuple[Noise, Policy] | None, code: int) -> str:
+def _json(found: Found, measured: tuple[Noise, Policy] | None, ceilings: dict[str, Any] | None, code: int) -> str:
     from harness.formats.json_document import to_json
 
     findings = [{"subject": subject, **asdict(finding)} for subject, each in found.items() for finding in each]
@@ -198,4 +193,4 @@ def _json(found: Found, measured: tuple[Noise, Policy] | None, code: int) -> str
             "detectable_in_turns": factor(twins.paired.detectable) - 1,
             "detectable_between_runs": factor(twins.unpaired.detectable) - 1,
         }
-    return to_json({"exit_code": code, "findings": findings, "noise": noise}).rstrip()
+    return to_json({"exit_code": code, "findings": findings, "noise": noise, "ceilings": ceilings}).rstrip()

@@ -75,9 +75,9 @@ def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
     elif len(runs) > 1:
         print_comparison(*runs, json=json, code=code)
     elif json:
-        print_json(runs[0], result_tables(runs[0].groups, runs[0].trials), code)
+        print_json(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
     else:
-        print_tables(runs[0], result_tables(runs[0].groups, runs[0].trials), code)
+        print_tables(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
     return code
 
 

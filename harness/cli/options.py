@@ -30,6 +30,7 @@ _OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
     "threads": (_TEXT, None, "CPU threads; the usable cores where left out.", _MEASURING),
     "mode": (_TEXT, None, f"A sample on CUDA: {', '.join(MODES)}. \\[default: cold]", _MEASURING),
     "seed": (_TEXT, None, "Fixes the inputs and the order of turns. \\[default: 0]", _MEASURING),
+    "energy_precision": (_TEXT, None, "How well energy is to be known; 0 for none. \\[default: 2%]", _MEASURING),
     "against": (_TEXT, None, "A revision, which takes turns with the working tree; or two, as BASE..NEW.", _REVISIONS),
     "setup": (_TEXT, None, "A command that builds or installs a revision, run in its folder.", _REVISIONS),
     "results": (str, "results", "The folder in which the run's folder is made.", _OUTPUT),

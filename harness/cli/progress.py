@@ -13,7 +13,7 @@ from harness.core.trial import OK, Trial
 from harness.run import Observer
 
 if TYPE_CHECKING:
-    from harness.core.trial import Launch
+    from harness.core.trial import Launch, Rest
     from harness.launch.run import Progress
 
 _REDRAW_S = 0.2
@@ -24,6 +24,7 @@ _DOING = {
     "memory": "measuring the memory of",
     "warm_up": "warming up",
     "turn": "timing",
+    "energy": "measuring the energy of",
     "recheck": "checking again",
 }
 
@@ -69,7 +70,7 @@ class Terminal:
         left = (now - self._started) / gained * (1 - share)
         return f" · about {left / 60:.0f} min left" if left >= 90 else f" · about {left:.0f} s left"
 
-    def _event(self, event: Launch | Trial, side: str) -> None:
+    def _event(self, event: Launch | Rest | Trial, side: str) -> None:
         if isinstance(event, Trial) and not self._silent and not self._console.is_terminal:
             message = f": {event.message}" if event.status != OK else ""
             name = f"{event.case.id} {side}".strip()

@@ -15,7 +15,7 @@ from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import MEMORY, first_value, ratio, timed, value
+from harness.formats.cells import MEMORY, energy, first_value, of_roof, ratio, value, with_interval
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
                 out.print(Text(f"  {name} flagged: {', '.join(row.flags)}", style="yellow"), soft_wrap=True)
         out.print()
     out.print(Text(_conditions(run), style="dim"), soft_wrap=True)
+    for line in dict.fromkeys(line for table in tables for row in table.rows if (line := _energy(row))):
+        out.print(Text(line, style="dim"), soft_wrap=True)
     out.print(Text(str(run.folder)), soft_wrap=True)
     if code == EXIT_INTERRUPTED:
         out.print(Text(f"interrupted; go on with: bench run --resume {run.folder}"), soft_wrap=True)
@@ -93,7 +95,9 @@ def _table(table: GroupTable) -> Table:
         "time": [_timed(row) for row in table.rows],
         f"time / {table.group.baseline}": [ratio(row.ratio) for row in table.rows],
         "throughput": [value(row.measurements.get("flops_per_s")) for row in table.rows],
+        "of roof": [of_roof(row) for row in table.rows],
         "memory": [first_value(row, MEMORY) for row in table.rows],
+        "energy": [energy(row) for row in table.rows],
         "error": [value(row.measurements.get("max_abs_error")) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
@@ -111,7 +115,13 @@ def _table(table: GroupTable) -> Table:
 def _timed(row: Row) -> str | Text:
     """Write the time with its interval, or how the case ended."""
     time = row.measurements.get("time")
-    return timed(time) if row.status == OK and time else Text(row.status, style=_style(row))
+    return with_interval(time) if row.status == OK and time else Text(row.status, style=_style(row))
+
+
+def _energy(row: Row) -> str:
+    """Write where the energy of a case comes from, or why there is none."""
+    found = row.measurements.get("energy_gross")
+    return f"energy {found.provenance}" if found else ""
 
 
 def _style(row: Row) -> str:
@@ -141,6 +151,7 @@ def _json_row(row: Row) -> dict[str, Any]:
             "ci_high": m.ci_high,
             "n": m.n,
             "launches": m.launches,
+            "provenance": m.provenance,
         }
         for name, m in row.measurements.items()
     }

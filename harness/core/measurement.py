@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A case and metric, summarised; the ends of the 95 % interval are NaN where there is none."""
+    """A case and metric, summarised; the ends of the 95 % interval are NaN where there is none.
+
+    Attributes:
+        provenance: as in :class:`harness.core.trial.Sample`.
+    """
 
     case: Case
     metric: str
@@ -23,6 +27,7 @@ class Measurement:
     ci_low: float
     ci_high: float
     flags: tuple[str, ...] = ()
+    provenance: str = ""
 
     @property
     def unit(self) -> str:

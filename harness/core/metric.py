@@ -36,6 +36,7 @@ METRICS = {
         Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker", 0.05),
         Metric("host_time", "s", "lower", "time that the host spends in the call of one step on CUDA"),
         Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
+        Metric("roof_share", "1", "higher", "least time that the measured roofs of the machine allow, over the time"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
         Metric(
             "peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs", *_MEMORY
@@ -46,15 +47,29 @@ METRICS = {
         Metric("device_used_delta", "B", "lower", "growth of the device's used memory, context included", *_MEMORY),
         Metric("max_abs_error", "1", "lower", "largest error against the float64 reference", *_ERROR),
         Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference", *_ERROR),
+        Metric("energy_gross", "J", "lower", "energy of one step, with what the device draws at rest", 0.02),
+        Metric("energy_net", "J", "lower", "energy of one step, less what the device draws at rest", 0.02),
+        Metric("power_mean", "W", None, "mean power while the step is looped"),
+        Metric("power_idle", "W", None, "power of the device at rest, before the first case and after the last"),
+        Metric(
+            "flops_per_joule", "FLOP/J", "higher", "floating-point operations of the workload over the gross energy"
+        ),
+        Metric("sm_clock", "Hz", None, "clock of the GPU's multiprocessors after a turn"),
+        Metric("memory_clock", "Hz", None, "clock of the GPU's memory after a turn"),
+        Metric("temperature", "degC", None, "temperature of the GPU after a turn"),
+        Metric("power", "W", None, "power of the GPU at the end of a turn, as its sensor says"),
+        Metric("throttle_reasons", "1", None, "why the driver holds the GPU's clocks down after a turn, a bit mask"),
         Metric("preemptions", "1", None, "involuntary context switches of the worker in a turn"),
+        Metric("swapped_pages", "1", None, "pages that the machine moved to or from swap in a turn"),
         Metric("steal_share", "1", None, "share of the machine's CPU time taken by the hypervisor in a turn"),
         Metric("others_share", "1", None, "share of the machine's CPU time used by other processes in a turn"),
     )
 }
 
 PRIMARY = "time"
-# Work over time: what is said of the time is said of them.
-DERIVED = ("flops_per_s", "bytes_per_s")
+# Work over time, and all that follows from another metric: what is said of that is said of them.
+RATES = ("flops_per_s", "bytes_per_s")
+DERIVED = (*RATES, "roof_share", "flops_per_joule", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))

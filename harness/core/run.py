@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.case import most_launches
+from harness.core.ceilings import Ceilings
+from harness.core.trial import Rest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
     from harness.core.trial import Trial
 
 RUNNING, INTERRUPTED, COMPLETE = "running", "interrupted", "complete"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What numbers of a run are read against, beside its trials.
+
+    Attributes:
+        rests: the power at rest, of which net energy is net.
+        ceilings: the roofs that a share of the roof is a share of; None where they were not measured.
+    """
+
+    rests: tuple[Rest, ...] = ()
+    ceilings: Ceilings | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,13 @@ class Run:
     def id(self) -> str:
         """The run's name."""
         return str(self.meta["run_id"])
+
+    @property
+    def context(self) -> Context:
+        """What its numbers are read against."""
+        ceilings = self.meta.get("ceilings")
+        rests = tuple(Rest(**rest) for rest in self.meta.get("rests", ()))
+        return Context(rests, Ceilings(**ceilings) if ceilings else None)
 
     @property
     def launches(self) -> int:

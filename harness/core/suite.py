@@ -43,6 +43,7 @@ class Policy:
         threads: CPU threads of a worker; 0 means the usable cores.
         mode: what a CUDA sample is (``cold``, ``hot``, ``graph``, ``host``); ``auto`` is ``cold`` on CUDA.
         seed: fixes inputs and order.
+        energy_precision: half width of an energy, relative, that its window is made long enough for; 0 for no energy.
     """
 
     launches: int = 5
@@ -53,6 +54,7 @@ class Policy:
     threads: int = 0
     mode: str = "auto"
     seed: int = 0
+    energy_precision: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "threads": ("threads", parse_count),
     "mode": ("mode", parse_mode),
     "seed": ("seed", parse_seed),
+    "energy_precision": ("energy_precision", parse_percent),
 }
 
 
@@ -108,7 +111,7 @@ def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
         try:
             changes[target] = parse(str(text))
         except ValueError as reason:
-            raise UsageError(f"--{name} {text}: {reason}") from None
+            raise UsageError(f"--{name.replace('_', '-')} {text}: {reason}") from None
     return replace(policy, **changes)
 
 

@@ -25,6 +25,9 @@ class Sample:
         round: the turn within the launch, from 0; -1 for what is observed outside rounds.
         index: the position within the turn.
         flags: warnings, separated by commas.
+        uncertainty: half width of what the instrument states for the value, in its unit; 0 where it states none.
+        provenance: how the value was come by, where that is not the clock's or the allocator's: ``measured: ...``,
+            ``integrated: ...``, or ``unavailable: ...`` with the reason, and NaN for a value.
     """
 
     metric: str
@@ -32,11 +35,17 @@ class Sample:
     round: int = -1
     index: int = 0
     flags: str = ""
+    uncertainty: float = 0.0
+    provenance: str = ""
 
 
 @dataclass
 class Trial:
-    """A case in one launch: its status, and every sample taken until it ended."""
+    """A case in one launch: its status, and every sample taken until it ended.
+
+    Attributes:
+        executed: the operators and kernels that a step ran, the longest first, separated by commas; once a run.
+    """
 
     case: Case
     launch: int
@@ -46,6 +55,7 @@ class Trial:
     duration_s: float = 0.0
     log: str = ""
     samples: list[Sample] = field(default_factory=list)
+    executed: str = ""
 
     @property
     def failed(self) -> bool:
@@ -62,6 +72,16 @@ class Launch:
     runtime: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Rest:
+    """The power that the device drew while nothing ran, in watts, with its half width and provenance as in Sample."""
+
+    moment: str
+    watts: float
+    uncertainty: float
+    provenance: str
+
+
 def utc_now() -> str:
     """Return the time as it is kept with trials and runs: UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -69,7 +89,13 @@ def utc_now() -> str:
 
 def trial_to_json(trial: Trial) -> dict[str, Any]:
     """Return the trial as JSON-ready data; samples are rows of values in the order of their fields."""
-    return {**vars(trial), "case": asdict(trial.case), "samples": [astuple(sample) for sample in trial.samples]}
+    return {**vars(trial), "case": asdict(trial.case), "samples": [sample_to_row(sample) for sample in trial.samples]}
+
+
+def sample_to_row(sample: Sample) -> tuple[Any, ...]:
+    """Return the values of a sample in the order of its fields, without the last two where they are empty."""
+    row = astuple(sample)
+    return row if sample.provenance else row[:-2]
 
 
 def trial_from_json(data: dict[str, Any]) -> Trial:

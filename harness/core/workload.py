@@ -108,6 +108,7 @@ class Mark:
     workload: str
     name: str
     requires: Requires
+    executes: str
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,14 @@ class Implementation:
     name: str
     help: str
     requires: Requires
+    executes: str
     build: Callable[[Any], Step]
     source: str
 
 
-def implementation(workload: str, *, name: str = "", requires: Requires | None = None) -> Callable[[Builder], Builder]:
+def implementation(
+    workload: str, *, name: str = "", requires: Requires | None = None, executes: str = ""
+) -> Callable[[Builder], Builder]:
     """Mark a function as an implementation of a workload, and return it unchanged.
 
     The function takes the workload's inputs, does its set-up, and returns a callable without arguments: the
@@ -132,6 +136,8 @@ def implementation(workload: str, *, name: str = "", requires: Requires | None =
         workload: the workload's name.
         name: the implementation's name; the function's own by default.
         requires: when it can run.
+        executes: a regular expression that the name of an operator or kernel of each step must contain, so that a
+            request which was not honoured is flagged; empty where any will do.
 
     Raises:
         UsageError: the object cannot carry a mark (a lambda or a builtin), or carries one already.
@@ -143,7 +149,7 @@ def implementation(workload: str, *, name: str = "", requires: Requires | None =
             raise UsageError(f"{build!r} cannot be an implementation: expected a named function")
         if MARK in build.__dict__:
             raise UsageError(f"{own} is marked as an implementation twice")
-        build.__dict__[MARK] = Mark(workload, own, requires or Requires())
+        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes)
         return build
 
     return mark

@@ -27,11 +27,23 @@ def first_value(row: Row, metrics: Sequence[str]) -> str:
     return next((value(found) for name in metrics if (found := row.measurements.get(name))), "")
 
 
-def timed(time: Measurement | None) -> str:
-    """Write a time with the larger side of its interval, as a percentage of the median."""
-    if not time or math.isnan(time.ci_high):
-        return value(time)
-    return f"{value(time)} {spread(time.ci_high / time.median)}"
+def with_interval(found: Measurement | None) -> str:
+    """Write a median with the larger side of its interval, as a percentage of it."""
+    if not found or math.isnan(found.ci_high):
+        return value(found)
+    return f"{value(found)} {spread(found.ci_high / found.median)}"
+
+
+def of_roof(row: Row) -> str:
+    """Write the share of the measured roof that binds; empty where it is not known."""
+    found = row.measurements.get("roof_share")
+    return f"{found.median:.0%}" if found else ""
+
+
+def energy(row: Row) -> str:
+    """Write the energy of a step with its interval; empty where it was not measured."""
+    found = row.measurements.get("energy_gross")
+    return with_interval(found) if found and math.isfinite(found.median) else ""
 
 
 def ratio(found: Ratio | None) -> str:

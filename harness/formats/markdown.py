@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.core.trial import OK
-from harness.formats.cells import MEMORY, first_value, ratio, timed, value
+from harness.formats.cells import MEMORY, energy, first_value, of_roof, ratio, value, with_interval
 from harness.formats.exported import Exported
 
 if TYPE_CHECKING:
@@ -53,10 +53,12 @@ def _columns(table: GroupTable) -> dict[str, list[str]]:
     rows = table.rows
     columns = {
         "implementation": [code(row.case.implementation) for row in rows],
-        "time": [timed(row.measurements.get("time")) for row in rows],
+        "time": [with_interval(row.measurements.get("time")) for row in rows],
         f"time / {code(table.group.baseline)}": [ratio(row.ratio) for row in rows],
         "throughput": [value(row.measurements.get("flops_per_s")) for row in rows],
+        "of roof": [of_roof(row) for row in rows],
         "memory": [first_value(row, MEMORY) for row in rows],
+        "energy": [energy(row) for row in rows],
         "error": [value(row.measurements.get("max_abs_error")) for row in rows],
         "status": [row.status for row in rows],
     }

@@ -132,6 +132,8 @@ class Worker:
         self._log = path
         self._kills_before = 0
         self.status, self.message, self.steady = OK, "", True
+        self.executed: tuple[str, ...] = ()
+        self.flags: tuple[str, ...] = ()
         self.active_s = 0.0
 
     @property
@@ -156,6 +158,7 @@ class Worker:
         if reply is None:
             return []
         self.steady = reply.get("steady", True)
+        self.executed, self.flags = tuple(reply.get("executed", ())), tuple(reply.get("flags", ()))
         if reply["status"] != OK:
             self._end(reply["status"], reply["message"])
         return list(reply["samples"])

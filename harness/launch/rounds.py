@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.metric import PRIMARY
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial, utc_now
 from harness.detect import available_memory
+from harness.launch.energy import no_energy
 from harness.sampler import is_precise
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.core.case import Group, PlannedCase
     from harness.core.suite import Policy
+    from harness.launch.energy import Energy
     from harness.launch.remote import ForkServer, Worker
 
     # A case that takes part, and the number of its side.
@@ -43,6 +45,7 @@ class Turns:
     Attributes:
         servers: one for each side.
         folder: where reference files are left.
+        energy: the meter, as far as it is known.
         report: told what is being done to which case, and the share of its budget that the case has used.
     """
 
@@ -50,6 +53,7 @@ class Turns:
     launch: int
     policy: Policy
     folder: Path
+    energy: Energy
     report: Callable[[str, str, float], None]
 
     @property
@@ -135,23 +139,25 @@ def _enter(turns: Turns, group: Group, side: int, planned: PlannedCase, entrants
     _ask(turns, one, "prepare")
     _ask(turns, one, "check")
     if worker.alive and turns.launch == 0:
-        _measure_memory(turns, one, others)
+        _observe(turns, one, others)
     _ask(turns, one, "warm_up", limit_s=turns.budget_s * _WARM_UP)
     one.flags += () if worker.steady else ("not_steady",)
     return one
 
 
-def _measure_memory(turns: Turns, one: Contender, others: int) -> None:
-    """Measure memory in a cold worker of its own; its fault is the case's fault."""
+def _observe(turns: Turns, one: Contender, others: int) -> None:
+    """Measure memory in a cold worker of its own, then see what a step runs; its fault is the case's fault."""
     worker = _start(turns, one.side, one.planned, others)
     turns.report(_name(turns, one), "memory", 0.0)
-    for order in ("prepare", "memory"):
+    for order in ("prepare", "memory", "executed"):
         if worker.alive:
             one.trial.samples += worker.ask(order)
     if not worker.alive:
         one.trial.log = worker.log_tail()
         one.trial.status, one.trial.message = worker.status, worker.message
         one.worker.kill()
+    one.trial.executed = ",".join(worker.executed)
+    one.flags += worker.flags
     worker.kill()
 
 
@@ -177,8 +183,13 @@ def _is_done(turns: Turns, one: Contender) -> bool:
 
 
 def _leave(turns: Turns, one: Contender) -> None:
-    """Check the case once more, and let its worker end in order."""
+    """Measure the energy of the case, check it once more, and let its worker end in order."""
+    if turns.energy.unavailable:
+        one.trial.samples.append(no_energy(turns.energy.unavailable))
+    else:
+        _ask(turns, one, "energy", **turns.energy.order)
     _ask(turns, one, "recheck")
+    one.flags += one.worker.flags
     one.worker.finish()
 
 

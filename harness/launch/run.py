@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.case import most_launches
-from harness.core.trial import OK, SKIPPED, Launch, Trial, utc_now
+from harness.core.trial import OK, SKIPPED, Launch, Rest, Trial, utc_now
+from harness.launch.energy import Energy
 from harness.launch.remote import ForkServer
 from harness.launch.rounds import Turns, run_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     from harness.core.case import Group
     from harness.launch.rounds import Entrant
@@ -35,8 +36,8 @@ class Progress:
 
 def measure(
     plan: Plan, sides: Sequence[Side], finished: Sequence[Collection[Trial]], report: Callable[[Progress], None]
-) -> Generator[tuple[int, Launch | Trial]]:
-    """Measure a plan, and yield each launch as it starts and each trial as it ends, with the number of its side.
+) -> Generator[tuple[int, Launch | Rest | Trial]]:
+    """Measure a plan, and yield launches and trials, and the power at rest, each with the number of its side.
 
     All sides take turns in the same rounds. A case that fails in one launch is not tried in the next.
 
@@ -56,6 +57,8 @@ def measure(
             out.add((side, planned.case))
             yield side, Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
     launches = most_launches(plan.groups, plan.policy.launches)
+    energy = Energy(plan.policy)
+    yield from _rested(energy, sides)
     with tempfile.TemporaryDirectory(prefix="benchwright-") as name:
         folder = Path(name)
         for index in range(launches):
@@ -77,11 +80,19 @@ def measure(
                 for position, (group, entrants) in enumerate(zip(plan.groups, todo, strict=True)):
                     before = index + position / len(todo)
                     tell = _teller(report, index, launches, before, 1 / len(todo), len(entrants))
-                    turns = Turns(servers, index, plan.policy, folder, tell)
+                    turns = Turns(servers, index, plan.policy, folder, energy, tell)
                     for side, trial in run_group(turns, group, entrants):
                         if trial.status != OK:
                             out.add((side, trial.case))
                         yield side, trial
+    if not energy.unavailable:
+        yield from _rested(energy, sides, cooled=True)
+
+
+def _rested(energy: Energy, sides: Sequence[Side], *, cooled: bool = False) -> Iterator[tuple[int, Rest]]:
+    """Measure the power at rest, which is that of all sides."""
+    if rest := energy.rest(cooled=cooled):
+        yield from ((side, rest) for side in range(len(sides)))
 
 
 def _entrants(groups: Sequence[Group], sides: Sequence[Side]) -> list[Entrant]:

@@ -37,8 +37,9 @@ def main(descriptor: int, folder: str) -> None:
     import torch
 
     from harness.launch.worker import serve
+    from harness.probes.executed import settings
 
-    control.send(json.dumps(_runtime(torch)).encode())
+    control.send(json.dumps(_runtime(torch) | settings()).encode())
     gc.freeze()  # a collection in a worker would otherwise copy every page that holds an object
     workers: set[int] = set()
     try:
@@ -107,8 +108,6 @@ def _runtime(torch: Any) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "torch_threads": torch.get_num_threads(),
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "cuda_build": torch.version.cuda,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "os_threads": len(os.listdir("/proc/self/task")),

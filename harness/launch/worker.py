@@ -7,9 +7,11 @@ status and message of what went wrong.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
+import re
 import threading
 import traceback
 from dataclasses import astuple
@@ -21,11 +23,15 @@ from harness.catalog import load_catalog
 from harness.core.errors import UsageError
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
 from harness.launch.checking import compare, tensors
+from harness.launch.energy import measure_step
 from harness.launch.planted import slowed
 from harness.probes.cuda_events import CudaClock
 from harness.probes.device_memory import device_peaks
+from harness.probes.executed import executed, settings, shortened
 from harness.probes.host_memory import peak_allocated, peak_resident
 from harness.probes.machine import Machine
+from harness.probes.meter import MeterError
+from harness.probes.meters import open_device
 from harness.probes.wallclock import WallClock
 from harness.sampler import Pace, take_turn, warm_up
 
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.core.workload import Check, Implementation, Params, Reference, Step, Workload
+    from harness.probes.nvml import Device
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
@@ -52,6 +59,10 @@ class Worker:
         self._threads_before: set[int] = set()
         self._inputs: Any = None
         self._step: Step = lambda: None
+        self._settings = settings()
+        self._gpu: Device | None = None
+        # What the parent keeps beside samples.
+        self.observed: dict[str, Any] = {}
         self._pace = Pace(1, 0.0, steady=True)
 
     def prepare(self) -> list[Sample]:
@@ -59,6 +70,8 @@ class Worker:
         torch.set_num_threads(self._spec["threads"])
         if self._on_cuda:
             torch.cuda.set_device(self._spec["device"])
+            with contextlib.suppress(MeterError):
+                self._gpu = open_device(self._spec["device"])
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
         if self._spec["revision"]:
             self._look_up()
@@ -93,6 +106,17 @@ class Worker:
         peaks |= device_peaks(self._spec["device"], region) if self._on_cuda else peak_allocated(region)
         return [Sample(metric, value) for metric, value in peaks.items()]
 
+    def executed(self) -> list[Sample]:
+        """Find out what a step runs, and whether that is what the implementation says and torch was set to."""
+        step = self._build(self._make_inputs(0))
+        step()
+        names = executed(step, self._spec["device"])
+        wanted = self._implementation.executes
+        if wanted and not any(re.search(wanted, name) for name in names):
+            self.observed["flags"] = ["not_as_requested"]
+        self.observed["executed"] = shortened(names)
+        return []
+
     def warm_up(self, limit_s: float) -> list[Sample]:
         """Run until the times settle, and choose the block."""
         gc.collect()
@@ -105,7 +129,12 @@ class Worker:
         machine = Machine()
         machine.start()
         samples = take_turn(self._clock, self._step, self._pace, round, slice_s)
-        return samples + [Sample(metric, value, round) for metric, value in machine.stop().items()]
+        observed = machine.stop() | (self._gpu.state() if self._gpu else {})
+        return samples + [Sample(metric, value, round) for metric, value in observed.items()]
+
+    def energy(self, tick: tuple[float, float] | None, wanted: float) -> list[Sample]:
+        """Loop the step under the device's meter; nothing is timed meanwhile."""
+        return measure_step(self._spec["device"], self._step, self._pace.step_s, self._spec["seed"], tick, wanted)
 
     def recheck(self) -> list[Sample]:
         """Compare once more, on other inputs written over the first.
@@ -119,6 +148,8 @@ class Worker:
             for ours, other in zip(tensors(self._inputs), tensors(self._make_inputs(1)), strict=True):
                 ours.copy_(other)
         self._compare(self._step(), draw=1, when="after timing, on changed inputs: ")
+        if settings() != self._settings:
+            self.observed["flags"] = ["settings_changed"]
         return []
 
     def finish(self) -> list[Sample]:
@@ -208,7 +239,7 @@ def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
     except BaseException as error:
         traceback.print_exc()
         return _reply(*_fault(name, error))
-    return _reply(OK, "", samples) | {"steady": worker._pace.steady}
+    return _reply(OK, "", samples) | {"steady": worker._pace.steady, **worker.observed}
 
 
 def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What else the machine was doing during a turn: other processes, the hypervisor, preemption."""
+"""What else the machine was doing during a turn: other processes, the hypervisor, preemption, swapping."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class _Reading:
     steal: int
     own_s: float
     preemptions: int
+    swapped: int
 
 
 class Machine:
@@ -27,7 +28,10 @@ class Machine:
     def stop(self) -> dict[str, float]:
         """Return ``preemptions``, and the shares where the turn was long enough for the kernel's 10 ms ticks."""
         start, end = self._start, _read()
-        observed = {"preemptions": float(end.preemptions - start.preemptions)}
+        observed = {
+            "preemptions": float(end.preemptions - start.preemptions),
+            "swapped_pages": float(end.swapped - start.swapped),
+        }
         total = end.total - start.total
         if total >= 20:
             own = (end.own_s - start.own_s) * 100
@@ -44,4 +48,10 @@ def _read() -> _Reading:
         user, nice, system, idle, iowait, irq, softirq, steal = map(int, stat.readline().split()[1:9])
     total = user + nice + system + idle + iowait + irq + softirq + steal
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return _Reading(total, idle + iowait, steal, time.process_time(), usage.ru_nivcsw)
+    return _Reading(total, idle + iowait, steal, time.process_time(), usage.ru_nivcsw, _swapped())
+
+
+def _swapped() -> int:
+    """Return the pages that the machine has read from or written to swap since it started."""
+    with Path("/proc/vmstat").open() as counters:
+        return sum(int(line.split()[1]) for line in counters if line.startswith(("pswpin ", "pswpout ")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from harness.core.case import Group
 
+_SAMPLE = [field.name for field in fields(Sample)]
+
 
 def read_run(folder: Path) -> Run:
     """Read a run folder.
@@ -38,16 +41,15 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{folder} is not a run folder: it has no readable {schema.RUN}") from None
     if (folder / schema.JOURNAL).exists():
-        launches, trials = _read_journal(folder)
-        meta["launches"] = launches
+        trials = _read_journal(folder, meta)
     else:
         trials = _read_tables(folder, groups)
     return Run(folder, meta, groups, policy, environment, tuple(trials))
 
 
-def _read_journal(folder: Path) -> tuple[list[dict[str, Any]], list[Trial]]:
-    """Read every whole line of the journal: a process may have died while it wrote one."""
-    launches, trials = [], []
+def _read_journal(folder: Path, meta: dict[str, Any]) -> list[Trial]:
+    """Read every whole line of the journal, launches and rests into the run's description; the last may be torn."""
+    meta["launches"], meta["rests"], trials = [], [], []
     for line in (folder / schema.JOURNAL).read_text().splitlines():
         try:
             event = json.loads(line)
@@ -55,9 +57,11 @@ def _read_journal(folder: Path) -> tuple[list[dict[str, Any]], list[Trial]]:
             continue
         if "trial" in event:
             trials.append(trial_from_json(event["trial"]))
+        elif "rest" in event:
+            meta["rests"].append(event["rest"])
         else:
-            launches.append(event["launch"])
-    return launches, trials
+            meta["launches"].append(event["launch"])
+    return trials
 
 
 def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
@@ -74,6 +78,6 @@ def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
         for row in rows
     }
     for row in samples:
-        sample = Sample(row["metric"], row["value"], row["round"], row["index"], row["flags"])
+        sample = Sample(**{name: row[name] for name in _SAMPLE if name in row})
         trials[row["case"], row["launch"]].samples.append(sample)
     return list(trials.values())

@@ -4,8 +4,10 @@ Version 1: ``run.json`` (plan, policy, environment, launches, state), ``trials.p
 ``measurements.parquet``, one observation a row. Until a run is complete, ``journal.jsonl`` holds every launch and
 trial as it came, and is what a reader believes.
 
-Version 2: ``run.json`` says of which revision a run is (``revision``, empty for a plain run), and how many launches a
-case was given where that is more than the policy's (``launches`` in the plan). Version 1 is read as having neither.
+Version 2: ``run.json`` says of which revision a run is (``revision``, empty for a plain run), how many launches a case
+was given where that is more than the policy's (``launches`` in the plan), and the power at rest (``rests``). Samples
+say how they were come by (``provenance``) and how sure the instrument is (``uncertainty``); measurements, the former.
+Trials say which operators and kernels ran (``executed``). Version 1 is read as having none of it.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ SAMPLES_SCHEMA = pa.schema(
         pa.field("unit", pa.string()),
         pa.field("value", pa.float64()),
         pa.field("flags", pa.string()),
+        pa.field("uncertainty", pa.float64()),
+        pa.field("provenance", pa.string()),
     ]
 )
 
@@ -49,6 +53,7 @@ MEASUREMENTS_SCHEMA = pa.schema(
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
         pa.field("flags", pa.string()),
+        pa.field("provenance", pa.string()),
     ]
 )
 
@@ -62,5 +67,6 @@ TRIALS_SCHEMA = pa.schema(
         pa.field("started_at", pa.string()),
         pa.field("duration_s", pa.float64()),
         pa.field("log", pa.string()),
+        pa.field("executed", pa.string()),
     ]
 )

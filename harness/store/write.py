@@ -18,7 +18,7 @@ from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
 from harness.core.metric import metric_of
 from harness.core.run import COMPLETE, RUNNING
-from harness.core.trial import Launch, Trial, trial_to_json, utc_now
+from harness.core.trial import Launch, Rest, Trial, trial_to_json, utc_now
 from harness.store import schema
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.case import Case, Group
+    from harness.core.ceilings import Ceilings
     from harness.core.environment import Environment
     from harness.core.measurement import Measurement
     from harness.core.run import Run
@@ -49,6 +50,7 @@ def create_run(
     sources: Iterable[str],
     tags: Mapping[str, str],
     revision: Mapping[str, Any] | None = None,
+    ceilings: Ceilings | None = None,
 ) -> Path:
     """Create the folder of a run, with its plan and environment, before anything is measured.
 
@@ -69,7 +71,9 @@ def create_run(
         "policy": asdict(policy),
         "plan": [group_to_json(group) for group in groups],
         "environment": environment_to_json(environment),
+        "ceilings": asdict(ceilings) if ceilings else None,
         "launches": [],
+        "rests": [],
     }
     try:
         folder.mkdir(parents=True)
@@ -87,6 +91,7 @@ def reopen(run: Run, groups: Iterable[Group]) -> None:
         HarnessError: the disk is full or gone.
     """
     events: list[dict[str, Any]] = [{"launch": launch} for launch in run.meta["launches"]]
+    events += [{"rest": rest} for rest in run.meta.get("rests", ())]
     events += [{"trial": trial_to_json(trial)} for trial in run.trials]
     meta = {**run.meta, "plan": [group_to_json(group) for group in groups], "state": RUNNING}
     try:
@@ -96,13 +101,14 @@ def reopen(run: Run, groups: Iterable[Group]) -> None:
         raise HarnessError(f"cannot write to {run.folder}: {error.strerror}") from None
 
 
-def append(folder: Path, event: Launch | Trial) -> None:
-    """Add a launch or a finished trial to the journal; once this returns, it survives the end of this process.
+def append(folder: Path, event: Launch | Rest | Trial) -> None:
+    """Add a launch, a rest or a finished trial to the journal; once this returns, it survives the end of this process.
 
     Raises:
         HarnessError: the disk is full or gone.
     """
-    line = {"trial": trial_to_json(event)} if isinstance(event, Trial) else {"launch": asdict(event)}
+    kind = type(event).__name__.lower()
+    line = {kind: trial_to_json(event) if isinstance(event, Trial) else asdict(event)}
     try:
         with (folder / schema.JOURNAL).open("a") as journal:
             journal.write("\n" + json.dumps(line))  # a torn last line stays a line of its own

@@ -23,6 +23,7 @@ def _unsupported(params: Params, device: str) -> str:
 @implementation(
     "attention",
     requires=Requires(device="cuda", capability=(8, 0), memory=fused_memory, unsupported=_unsupported),
+    executes="_cudnn_attention",
 )
 def sdpa_cudnn(x: AttentionInputs) -> Step:
     """The fused attention of cuDNN, called through torch; fp16 and bf16 only."""

@@ -14,7 +14,11 @@ def _unsupported(params: Params, device: str) -> str:
     return ""
 
 
-@implementation("attention", requires=Requires(device="cuda", memory=fused_memory, unsupported=_unsupported))
+@implementation(
+    "attention",
+    requires=Requires(device="cuda", memory=fused_memory, unsupported=_unsupported),
+    executes="_efficient_attention",
+)
 def sdpa_efficient(x: AttentionInputs) -> Step:
     """The memory-efficient attention that comes with torch, a CUTLASS kernel from xFormers (Rabe and Staats 2021)."""
     from torch.nn.attention import SDPBackend

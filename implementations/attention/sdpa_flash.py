@@ -28,7 +28,11 @@ def _unsupported(params: Params, device: str) -> str:
     return "FlashAttention takes a head_dim of at most 256" if int(params["head_dim"]) > 256 else ""
 
 
-@implementation("attention", requires=Requires(capability=(8, 0), memory=_memory, unsupported=_unsupported))
+@implementation(
+    "attention",
+    requires=Requires(capability=(8, 0), memory=_memory, unsupported=_unsupported),
+    executes="_flash_attention",
+)
 def sdpa_flash(x: AttentionInputs) -> Step:
     """The FlashAttention that comes with torch: FlashAttention-2 on CUDA, a tiled C++ kernel on the CPU."""
     from torch.nn.attention import SDPBackend

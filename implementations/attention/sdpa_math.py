@@ -15,7 +15,7 @@ def _memory(params: Params) -> int:
     return scores * 9 // 4 + tensor * (1 if item == 4 else 4) + mask
 
 
-@implementation("attention", requires=Requires(memory=_memory))
+@implementation("attention", requires=Requires(memory=_memory), executes="_attention_math")
 def sdpa_math(x: AttentionInputs) -> Step:
     """The matrix products and softmax that torch falls back to, in float32 whatever the dtype."""
     from torch.nn.attention import SDPBackend

@@ -218,12 +218,12 @@ def test_ctrl_c_leaves_a_readable_run_and_resume_measures_what_is_missing_and_no
     assert resumed.returncode == 0, resumed.stderr
     after = read_run(folder)
     assert after.complete
-    assert after.trials[: len(before.trials)] == before.trials
+    assert repr(after.trials[: len(before.trials)]) == repr(before.trials)  # an energy of NaN equals nothing
     assert len({(trial.case, trial.launch) for trial in after.trials}) == len(after.trials) == 6
 
     again = bench("run", "--resume", str(folder))
     assert again.returncode == 0
-    assert read_run(folder).trials == after.trials
+    assert repr(read_run(folder).trials) == repr(after.trials)
 
 
 def test_a_second_run_at_once_waits_for_the_first(place: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.suite import Policy
 from harness.core.trial import OK, Trial
+from harness.launch.energy import Energy
 from harness.launch.remote import ForkServer, Worker
 from harness.launch.rounds import Turns, run_group
 from harness.launch.side import Side
@@ -44,7 +45,7 @@ def run(
     planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in names)
     policy = Policy(launches=1, budget_s=0.5, device="cpu", mode="host", threads=1, seed=seed)
     group = Group("calibration[x]", "twin_a", planned, interleaved)
-    turns = Turns([server], 0, policy, folder, report)
+    turns = Turns([server], 0, policy, folder, Energy(policy), report)
     return [trial for _, trial in run_group(turns, group, [(0, one) for one in planned])], order
 
 
@@ -121,11 +122,14 @@ def test_cases_that_do_not_fit_side_by_side_run_one_after_the_other_and_say_so(
         assert all("not_interleaved" in sample.flags for sample in timed)
 
 
-def test_memory_is_measured_before_anything_is_timed_and_rechecked_after(server: ForkServer, tmp_path: Path) -> None:
+def test_each_instrument_has_a_pass_of_its_own(server: ForkServer, tmp_path: Path) -> None:
+    """Memory before anything is timed; energy after everything is, of all cases; the check again at the end."""
     passes: list[str] = []
-    planned = (PlannedCase(Case("calibration", "noop", POINT)),)
+    planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in ("noop", "twin_a"))
     policy = Policy(launches=1, budget_s=0.2, device="cpu", mode="host", threads=1)
-    turns = Turns([server], 0, policy, tmp_path, lambda case, doing, share: passes.append(doing))
-    list(run_group(turns, Group("calibration[y]", "noop", planned), [(0, planned[0])]))
-    kinds = list(dict.fromkeys(passes))
-    assert kinds == ["reference", "prepare", "check", "memory", "warm_up", "turn", "recheck"]
+    turns = Turns([server], 0, policy, tmp_path, Energy(policy), lambda case, doing, share: passes.append(doing))
+    list(run_group(turns, Group("calibration[y]", "noop", planned), [(0, one) for one in planned]))
+    first = ["prepare", "check", "memory", "warm_up"]
+    assert passes[: 1 + 2 * len(first)] == ["reference", *first, *first]
+    assert passes[-4:] == ["energy", "recheck", "energy", "recheck"]
+    assert set(passes[1 + 2 * len(first) : -4]) == {"turn"}

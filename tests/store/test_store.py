@@ -68,7 +68,8 @@ def test_the_tables_are_tidy_and_carry_the_units(tmp_path: Path) -> None:
     write_tables(folder, run.meta, TRIALS, summarise([GROUP], TRIALS), COMPLETE)
     samples = pd.read_parquet(folder / "samples.parquet")
     assert list(samples.columns) == (
-        "run_id case group workload implementation params launch round index metric unit value flags".split()
+        "run_id case group workload implementation params launch round index metric unit value flags "
+        "uncertainty provenance".split()
     )
     assert samples.iloc[0].to_dict() == {
         "run_id": folder.name,
@@ -84,16 +85,19 @@ def test_the_tables_are_tidy_and_carry_the_units(tmp_path: Path) -> None:
         "unit": "s",
         "value": 1e-3,
         "flags": "a,b",
+        "uncertainty": 0.0,
+        "provenance": "",
     }
     measurements = pd.read_parquet(folder / "measurements.parquet")
     assert list(measurements.columns) == (
-        "run_id case group workload implementation params metric unit n launches median ci_low ci_high flags".split()
+        "run_id case group workload implementation params metric unit n launches median ci_low ci_high flags "
+        "provenance".split()
     )
     assert dict(zip(measurements["metric"], measurements["median"], strict=True)) == pytest.approx(
         {"time": 1e-3, "flops_per_s": 8e3, "bytes_per_s": 16e3}
     )
     trials = pd.read_parquet(folder / "trials.parquet")
-    assert list(trials.columns) == "run_id case launch status message started_at duration_s log".split()
+    assert list(trials.columns) == "run_id case launch status message started_at duration_s log executed".split()
     assert list(trials["status"]) == ["ok", "error"]
 
 

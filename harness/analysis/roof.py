@@ -1,0 +1,62 @@
+"""How much of the machine's measured roof a case reaches, and which roof it is (Williams, Waterman, Patterson 2009)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.core.ceilings import Ceilings
+from harness.core.measurement import Measurement
+from harness.core.metric import format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.core.case import PlannedCase
+    from harness.core.run import Run
+
+SHARE, ABOVE = "roof_share", "above_roof"
+# A roof is measured too: only what lies clearly above it is a sign of work that was not done.
+_ABOVE = 1.1
+
+
+def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | None) -> Measurement | None:
+    """Return the least time that the roofs allow, over the time; None where no roof is known for the case.
+
+    The work is what the workload declares: its operations in the dtype of the case, and its least memory traffic.
+    """
+    roofs = dict(_roofs(planned, ceilings)) if ceilings else {}
+    if not roofs:
+        return None
+    binding = max(roofs, key=lambda name: roofs[name])
+    share = roofs[binding] / time.median
+    ends = roofs[binding] / time.ci_high, roofs[binding] / time.ci_low
+    flags = (ABOVE,) if share > _ABOVE else ()
+    return Measurement(time.case, SHARE, time.n, time.launches, share, *ends, flags, f"bound by {binding}")
+
+
+def ceilings_of(run: Run, rates: Iterable[Measurement], measured_at: str) -> Ceilings:
+    """Return the roofs that a run of matrix products and passes through memory found: the fastest of each.
+
+    What has operations to count is a roof of its dtype; what has none, of the memory.
+    """
+    flops: dict[str, float] = {}
+    through_memory = 0.0
+    counted = {planned.case for group in run.groups for planned in group.cases if planned.cost.flops}
+    for rate in rates:
+        if rate.metric == "flops_per_s":
+            dtype = str(rate.case.params.get("dtype", ""))
+            flops[dtype] = max(flops.get(dtype, 0.0), rate.median)
+        elif rate.metric == "bytes_per_s" and rate.case not in counted:
+            through_memory = max(through_memory, rate.median)
+    return Ceilings(flops, through_memory, measured_at)
+
+
+def _roofs(planned: PlannedCase, ceilings: Ceilings) -> Iterable[tuple[str, float]]:
+    """Yield each roof that the case has work for, with the least time that it allows."""
+    dtype = str(planned.case.params.get("dtype", ""))
+    peak, through_memory = ceilings.flops_per_s.get(dtype, math.nan), ceilings.bytes_per_s
+    if planned.cost.flops and peak > 0:
+        yield f"compute: {format_value(peak, 'FLOP/s')} {dtype}", planned.cost.flops / peak
+        if planned.cost.bytes and through_memory > 0:
+            yield f"memory: {format_value(through_memory, 'B/s')}", planned.cost.bytes / through_memory

@@ -1,0 +1,100 @@
+"""The roofs of this machine, measured by a suite in a folder that does not stay, for the doctor to print and keep."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from harness.analysis.roof import ceilings_of
+from harness.analysis.summary import summarise
+from harness.catalog import load_catalog
+from harness.cli.console import console
+from harness.cli.progress import Terminal
+from harness.core.ceilings import datasheet_of
+from harness.core.errors import EXIT_INTERRUPTED, HarnessError, unknown
+from harness.core.metric import format_value
+from harness.core.suite import Policy, with_settings
+from harness.core.trial import utc_now
+from harness.plan import make_plan
+from harness.run import execute, start_run
+from harness.store.ceilings import write_ceilings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.core.ceilings import Ceilings
+    from harness.core.environment import Environment
+    from harness.core.run import Run
+
+_SUITE = "ceilings"
+
+
+def measure_suite(
+    name: str, environment: Environment, settings: Mapping[str, str | None], *, silent: bool
+) -> tuple[Run, Policy]:
+    """Measure a suite as any run is measured, in a folder that does not stay.
+
+    Raises:
+        KeyboardInterrupt: measuring was interrupted.
+    """
+    catalog = load_catalog()
+    if name not in catalog.suites:
+        raise unknown("suite", name, catalog.suites)
+    suite = catalog.suites[name]
+    plan = make_plan(catalog, suite.selections, with_settings(suite.policy, settings), environment)
+    with tempfile.TemporaryDirectory(prefix="benchwright-") as folder:
+        runs = start_run(plan, Path(folder), name, environment, command=sys.argv, sources=catalog.sources, tags={})
+        with Terminal(runs[0].launches, silent=silent) as terminal:
+            runs, code = execute(runs, terminal.observer)
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
+        return runs[0], plan.policy
+
+
+def measure_ceilings(
+    environment: Environment, settings: Mapping[str, str | None], *, silent: bool
+) -> tuple[Ceilings, Policy]:
+    """Measure the roofs of this machine, and keep them for the runs that follow.
+
+    Raises:
+        HarnessError: nothing ran.
+    """
+    run, policy = measure_suite(_SUITE, environment, settings, silent=silent)
+    found = ceilings_of(run, summarise(run.groups, run.trials), utc_now())
+    if not found.flops_per_s or not found.bytes_per_s:
+        reasons = dict.fromkeys(f"{t.case.id} {t.status}: {t.message}" for t in run.trials if t.message)
+        raise HarnessError("no roof was measured: " + "; ".join(reasons))
+    write_ceilings(environment, policy, found)
+    return found, policy
+
+
+def print_ceilings(environment: Environment, ceilings: Ceilings, policy: Policy) -> None:
+    """Print the roofs with the ridge of each, and what the maker states."""
+    out = console()
+    out.print(Text(f"\nRoofs of {policy.device} under {policy.threads} threads", style="bold"))
+    through_memory = ceilings.bytes_per_s
+    out.print(Text(f"  {'memory':<8}{format_value(through_memory, 'B/s'):>14}"))
+    for dtype, rate in sorted(ceilings.flops_per_s.items(), key=lambda item: -item[1]):
+        ridge = f"{rate / through_memory:.0f} FLOP/B where it meets the memory's"
+        out.print(Text(f"  {dtype:<8}{format_value(rate, 'FLOP/s'):>14}   {ridge}"))
+    if stated := _stated(environment, policy):
+        out.print(Text(f"  {stated}", style="dim"), soft_wrap=True)
+    out.print(Text("  Runs on this machine show the share of these that they reach, from now on.", style="dim"))
+
+
+def ceilings_json(ceilings: Ceilings, policy: Policy) -> dict[str, Any]:
+    """Return the roofs as data for machines."""
+    return {"device": policy.device, "threads": policy.threads, **vars(ceilings)}
+
+
+def _stated(environment: Environment, policy: Policy) -> str:
+    kind, _, index = policy.device.partition(":")
+    sheet = datasheet_of(environment.gpus[int(index)].name) if kind == "cuda" else None
+    if not sheet:
+        return ""
+    rates = format_value(sheet.bf16_flops_per_s, "FLOP/s"), format_value(sheet.bytes_per_s, "B/s")
+    return f"its maker states {rates[0]} in bf16 and {rates[1]} ({sheet.source})"
