@@ -60,8 +60,13 @@ class CudaClock:
         tail_s = time.perf_counter() - ended
         self._enqueue_s = min(max(enqueue_s, _SPIN_S[0]), _SPIN_S[1])
         total_s = begin.elapsed_time(end) * 1e-3
-        flag = "side_stream" if tail_s > _TAIL_SHARE * total_s + _TAIL_S else ""
-        return {"time": total_s / block, "host_time": enqueue_s / block}, flag
+        flags = {
+            "side_stream": tail_s > _TAIL_SHARE * total_s + _TAIL_S,
+            # The device cannot have been busy for longer than the host waited for it.
+            "clocks_disagree": total_s > ended - started + _TAIL_S,
+        }
+        values = {"time": total_s / block, "host_time": enqueue_s / block}
+        return values, ",".join(name for name, raised in flags.items() if raised)
 
     def _host_sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
         torch.cuda.synchronize(self._device)

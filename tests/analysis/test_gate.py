@@ -8,7 +8,10 @@ import pytest
 
 from harness.analysis.compare import compare
 from harness.analysis.gate import Decision, decide
-from harness.core.rules import Acceptance, Rules
+from harness.analysis.interval import Interval
+from harness.analysis.verdict import Contrast, judge
+from harness.core.case import Case
+from harness.core.rules import Acceptance, Limit, Rules
 from harness.core.run import Run
 
 Record = Callable[..., Run]
@@ -93,3 +96,12 @@ def test_an_acceptance_ends_where_the_base_has_the_change_and_says_so(record: Re
 def test_an_acceptance_of_what_is_no_longer_worse_has_ended(record: Record, draw: Draw) -> None:
     decision = decided(record({"base": draw(1)}), record({"base": draw(2)}), ACCEPTED)
     assert (decision.code, decision.ended) == (0, ((ACCEPTED, "nothing is worse"),))
+
+
+def test_a_gain_that_is_too_uncertain_among_many_cases_is_harmless_all_the_same() -> None:
+    case, limit = Case("work", "base", ()), Limit(0.01, 0.0)
+    gain = Contrast(case, "time", 1.0, 0.95, Interval(-0.05, 0.017, 10), limit, 5)
+    others = [Contrast(case, "time", 1.0, 1.0, Interval(0.0, 0.02, 10), limit, 5)] * 20
+    first, *rest = judge([gain, *others], 0.05)
+    assert (first.verdict, first.harmless, first.undecided) == ("inconclusive", True, False)
+    assert all(row.undecided for row in rest)
