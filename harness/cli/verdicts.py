@@ -48,8 +48,8 @@ def print_report(report: Report) -> None:
         out.print(_table(group, [row for row in shown if row.case.group == group]))
     for row in shown:
         if row.note:
-            name = f"  {row.case.implementation} {row.metric or 'case'} {row.verdict}: {row.note}"
-            out.print(Text(name, style=_style(row.verdict)), soft_wrap=True)
+            line = f"  {_name(row)} {row.verdict}: {row.note}"
+            out.print(Text(line, style=_style(row.verdict)), soft_wrap=True)
     hidden = len(report.rows) - len(shown)
     if hidden:
         out.print(Text(f"  {hidden} more comparisons of other metrics: equivalent", style="dim"), soft_wrap=True)
@@ -96,13 +96,14 @@ def _side(run: Run) -> str:
 
 def _table(group: str, rows: list[Comparison]) -> Table:
     drawn = Table(title=Text(group, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("implementation", "metric", "base", "new", "new / base", "verdict", "would see"):
-        drawn.add_column(name, justify="left" if name in ("implementation", "metric", "verdict") else "right")
+    for name in ("implementation", "base", "new", "new / base", "verdict", "would see"):
+        words = name in ("implementation", "verdict")
+        # A number that is cut is a wrong number; a long name may go on in the next line.
+        drawn.add_column(name, justify="left" if words else "right", no_wrap=name == "verdict", overflow="fold")
     for row in rows:
         unit = metric_of(row.metric).unit
         drawn.add_row(
-            row.case.implementation,
-            row.metric,
+            _name(row),
             _value(row.base, unit),
             _value(row.new, unit),
             _ratio(row),
@@ -110,6 +111,11 @@ def _table(group: str, rows: list[Comparison]) -> Table:
             _detectable(row.detectable),
         )
     return drawn
+
+
+def _name(row: Comparison) -> str:
+    """Name the implementation, and the metric where it is not the time."""
+    return row.case.implementation if row.metric in ("", PRIMARY) else f"{row.case.implementation} {row.metric}"
 
 
 def _value(value: float, unit: str) -> str:

@@ -70,7 +70,7 @@ def test_a_revision_without_the_case_or_with_a_broken_file_says_so(place: Path, 
     commit(0.001)
     done = bench("run", *MINE, "--launches", "1", "--against", "HEAD~1")
     assert done.returncode == 0
-    assert "waits case added: skipped: not in this revision: " in done.stdout
+    assert "waits added: skipped: not in this revision: " in done.stdout
     assert "RuntimeError: not ready" in done.stdout
 
 
