@@ -22,6 +22,7 @@ benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/figures.py
 	$(BIN)/python tests/benchmarks/verdicts.py
 	$(BIN)/python tests/benchmarks/histories.py
+	$(BIN)/python tests/benchmarks/energy.py
 	$(BIN)/bench selftest
 
 clean:

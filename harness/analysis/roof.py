@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.ceilings import Ceilings
 from harness.core.measurement import Measurement
-from harness.core.metric import format_value
+from harness.core.metric import PRIMARY, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,18 +38,22 @@ def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | Non
 def ceilings_of(run: Run, rates: Iterable[Measurement], measured_at: str) -> Ceilings:
     """Return the roofs that a run of matrix products and passes through memory found: the fastest of each.
 
-    What has operations to count is a roof of its dtype; what has none, of the memory.
+    What has operations to count is a roof of its dtype; what has bytes alone, of the memory; and what has neither tells
+    the cost of a call.
     """
+    costs = {planned.case: planned.cost for group in run.groups for planned in group.cases}
     flops: dict[str, float] = {}
-    through_memory = 0.0
-    counted = {planned.case for group in run.groups for planned in group.cases if planned.cost.flops}
+    through_memory, calls = 0.0, list[float]()
     for rate in rates:
+        cost = costs[rate.case]
         if rate.metric == "flops_per_s":
             dtype = str(rate.case.params.get("dtype", ""))
             flops[dtype] = max(flops.get(dtype, 0.0), rate.median)
-        elif rate.metric == "bytes_per_s" and rate.case not in counted:
+        elif rate.metric == "bytes_per_s" and not cost.flops:
             through_memory = max(through_memory, rate.median)
-    return Ceilings(flops, through_memory, measured_at)
+        elif rate.metric in ("host_time", PRIMARY) and not (cost.flops or cost.bytes):
+            calls.append(rate.median)
+    return Ceilings(flops, through_memory, min(calls, default=math.nan), measured_at)
 
 
 def _roofs(planned: PlannedCase, ceilings: Ceilings) -> Iterable[tuple[str, float]]:

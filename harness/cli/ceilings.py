@@ -16,10 +16,10 @@ from harness.cli.console import console
 from harness.cli.progress import Terminal
 from harness.core.ceilings import datasheet_of
 from harness.core.errors import EXIT_INTERRUPTED, HarnessError, unknown
-from harness.core.metric import format_value
+from harness.core.metric import format_value, three_digits
 from harness.core.suite import Policy, with_settings
 from harness.core.trial import utc_now
-from harness.plan import make_plan
+from harness.plan import cuda_missing, make_plan
 from harness.run import execute, start_run
 from harness.store.ceilings import write_ceilings
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from harness.core.environment import Environment
     from harness.core.run import Run
 
-_SUITE = "ceilings"
+# By the kind of device: a size that fills a GPU takes a processor minutes.
+_SUITES = {"cpu": "ceilings_cpu", "cuda": "ceilings_cuda"}
 
 
 def measure_suite(
@@ -63,7 +64,9 @@ def measure_ceilings(
     Raises:
         HarnessError: nothing ran.
     """
-    run, policy = measure_suite(_SUITE, environment, settings, silent=silent)
+    wanted = settings.get("device") or ("cpu" if cuda_missing(environment) else "cuda")
+    suite = _SUITES.get(wanted.partition(":")[0], _SUITES["cpu"])
+    run, policy = measure_suite(suite, environment, settings, silent=silent)
     found = ceilings_of(run, summarise(run.groups, run.trials), utc_now())
     if not found.flops_per_s or not found.bytes_per_s:
         reasons = dict.fromkeys(f"{t.case.id} {t.status}: {t.message}" for t in run.trials if t.message)
@@ -79,8 +82,9 @@ def print_ceilings(environment: Environment, ceilings: Ceilings, policy: Policy)
     through_memory = ceilings.bytes_per_s
     out.print(Text(f"  {'memory':<8}{format_value(through_memory, 'B/s'):>14}"))
     for dtype, rate in sorted(ceilings.flops_per_s.items(), key=lambda item: -item[1]):
-        ridge = f"{rate / through_memory:.0f} FLOP/B where it meets the memory's"
+        ridge = f"{three_digits(rate / through_memory)} FLOP/B where it meets the memory's"
         out.print(Text(f"  {dtype:<8}{format_value(rate, 'FLOP/s'):>14}   {ridge}"))
+    out.print(Text(f"  {'a call':<8}{format_value(ceilings.launch_s, 's'):>14}"))
     if stated := _stated(environment, policy):
         out.print(Text(f"  {stated}", style="dim"), soft_wrap=True)
     out.print(Text("  Runs on this machine show the share of these that they reach, from now on.", style="dim"))

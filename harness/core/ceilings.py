@@ -16,11 +16,13 @@ class Ceilings:
     Attributes:
         flops_per_s: the fastest matrix product by dtype.
         bytes_per_s: the fastest way through memory.
+        launch_s: what the host needs for one call of a small operator.
         measured_at: when, UTC.
     """
 
     flops_per_s: Mapping[str, float]
     bytes_per_s: float
+    launch_s: float
     measured_at: str
 
 

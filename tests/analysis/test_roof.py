@@ -17,7 +17,7 @@ from harness.core.workload import Cost
 from harness.detect import detect
 from harness.store.ceilings import read_ceilings, write_ceilings
 
-ROOFS = Ceilings({"fp32": 1e12, "bf16": 4e12}, 1e11, "2026-01-01T00:00:00+00:00")
+ROOFS = Ceilings({"fp32": 1e12, "bf16": 4e12}, 1e11, 1e-6, "2026-01-01T00:00:00+00:00")
 
 
 def share(cost: Cost, seconds: float, dtype: str = "fp32", ceilings: Ceilings | None = ROOFS) -> Measurement | None:

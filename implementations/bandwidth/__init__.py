@@ -1,0 +1,1 @@
+"""Passes through memory: the roof of what a device moves."""

@@ -1,0 +1,1 @@
+"""Matrix products: the roof of what a device computes."""
