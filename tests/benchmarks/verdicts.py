@@ -18,7 +18,7 @@ from harness.core.comparison import Comparison
 from harness.core.rules import Limit
 
 CASE = Case("work", "base", ())
-COMPARISONS = 200
+COMPARISONS = 1000
 SPREADS = (0.0, 0.005, 0.01, 0.02)
 LAUNCHES = (3, 5, 10)
 _ROUND, _ROUNDS, _MARGIN = 0.01, 20, 0.01
@@ -27,7 +27,7 @@ Side = list[list[float]]
 
 
 def alarms() -> None:
-    """Equal sides called slower or faster, of 200: this harness, a bootstrap, and Mann-Whitney on pooled rounds."""
+    """Equal sides called slower or faster, of 1000: this harness, a bootstrap, and Mann-Whitney on pooled rounds."""
     print(f"{'launch spread':>14} {'launches':>9} {'verdicts':>9} {'bootstrap':>10} {'Mann-Whitney':>13}")
     for spread in SPREADS:
         for launches in LAUNCHES:
@@ -43,7 +43,7 @@ def alarms() -> None:
 
 
 def power() -> None:
-    """Planted shifts called slower, of 200, at a launch spread of 0.5 and 1 %."""
+    """Planted shifts called slower, of 1000, at a launch spread of 0.5 and 1 %."""
     shifts = (0.01, 0.02, 0.05)
     print(f"{'launch spread':>14} {'launches':>9}" + "".join(f"{shift:>8.0%}" for shift in shifts))
     for spread in (0.005, 0.01):
