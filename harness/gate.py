@@ -32,11 +32,17 @@ _LAUNCH_S = 5.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate came to, and over how many looks at growing data."""
+    """What a gate came to.
+
+    Attributes:
+        looks: at growing data.
+        stopped: why an inconclusive verdict was not measured on; empty where there was no need.
+    """
 
     report: Report
     decision: Decision
     looks: int
+    stopped: str = ""
 
 
 def gate(
@@ -77,17 +83,13 @@ def gate(
             raise UsageError("nothing to judge: no case was measured on either side")
         decision = decide(report, rules, lineage)
         unsettled = {row.case for row in decision.undecided if _can_be_settled(row.metric, row.verdict)}
-        left = deadline - time.monotonic()
-        sides = (base, new) if _together(base, new) else (new,)
-        more = new.launches
-        if (
-            decision.code != EXIT_INCONCLUSIVE
-            or not unsettled
-            or new.environment.differences(environment)
-            or _seconds(sides, unsettled, more) > left
-        ):
+        if decision.code != EXIT_INCONCLUSIVE or not unsettled:
             return Verdict(report, decision, looks)
-        base, new = _measured_on((base, new), sides, environment, more, unsettled, observer)
+        sides = (base, new) if _together(base, new) else (new,)
+        needed_s = _seconds(sides, unsettled, new.launches)
+        if stopped := _obstacle(new, environment, needed_s, deadline - time.monotonic()):
+            return Verdict(report, decision, looks, stopped)
+        base, new = _measured_on((base, new), sides, environment, new.launches, unsettled, observer)
 
 
 def self_test(
@@ -136,6 +138,19 @@ def self_test(
 
 def _can_be_settled(metric: str, verdict: str) -> bool:
     return metric == PRIMARY and verdict in (INCONCLUSIVE, SUSPECT)
+
+
+def _obstacle(new: Run, environment: Environment, needed_s: float, left_s: float) -> str:
+    """Return why a run cannot be measured on here and now; empty where it can."""
+    if new.environment.differences(environment):
+        return "this is not the machine and software that it began on"
+    if not new.meta.get("revision", {}).get("commit") and new.environment.git_commit != environment.git_commit:
+        return "the working tree is at another commit now"
+    if needed_s > left_s:
+        return (
+            f"twice as many launches take about {needed_s:.0f} s, and {max(0.0, left_s):.0f} s are left of the budget"
+        )
+    return ""
 
 
 def _together(base: Run, new: Run) -> bool:

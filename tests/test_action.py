@@ -16,7 +16,7 @@ SCRIPT = ROOT / ".github" / "actions" / "gate" / "gate.sh"
 
 @pytest.mark.parametrize(
     ("before", "after", "inconclusive", "code"),
-    [(0.001, 0.0013, "warn", 1), (0.001, 0.001, "warn", 0), (0.001, 0.0007, "fail", 0)],
+    [(0.001, 0.003, "warn", 1), (0.001, 0.001, "warn", 0), (0.003, 0.001, "fail", 0)],
 )
 def test_the_action_fails_on_a_slowdown_and_on_nothing_else(
     place: Path, commit: Callable[..., str], before: float, after: float, inconclusive: str, code: int

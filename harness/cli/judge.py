@@ -110,6 +110,8 @@ def _print_decision(verdict: Verdict) -> None:
     for one, why in decision.ended:
         out.print(Text(f"  {one.case} need not be accepted any more: {why}", style="yellow"), soft_wrap=True)
     looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
+    if verdict.stopped:
+        out.print(Text(f"  not measured on: {verdict.stopped}", style="yellow"), soft_wrap=True)
     colour = {EXIT_OK: "green", EXIT_FAILED: "red"}.get(decision.code, "yellow")
     out.print(Text(f"gate: {headline(decision)}{looks} (exit code {decision.code})", style=f"bold {colour}"))
 
@@ -128,9 +130,12 @@ def _tell_ci(verdict: Verdict, junit: Path | None) -> None:
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:
-    return {"exit_code": verdict.decision.code, "looks": verdict.looks, **_lists(verdict.decision)} | report_json(
-        verdict.report
-    )
+    return {
+        "exit_code": verdict.decision.code,
+        "looks": verdict.looks,
+        "stopped": verdict.stopped,
+        **_lists(verdict.decision),
+    } | report_json(verdict.report)
 
 
 def _lists(decision: Decision) -> dict[str, Any]:

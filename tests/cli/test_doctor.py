@@ -77,7 +77,7 @@ def test_it_starts_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--budget", "1s"), "--budget is about measuring the noise; it needs --calibrate"),
+        (("--budget", "1s"), "--budget is about measuring; it needs --calibrate or --ceilings"),
         (("--calibrate", "--launches", "0"), "--launches 0: expected a whole number"),
         (("--calibrate", "--device", "gpu"), "unknown device 'gpu'"),
         (("--calibrat",), "No such option: --calibrat"),

@@ -38,13 +38,13 @@ def worktrees(place: Path) -> int:
 
 def test_a_revision_takes_turns_with_the_working_tree(place: Path, bench: Bench, commit: Commit) -> None:
     base = commit(0.001)
-    commit(0.0012)
+    commit(0.003)
     done = bench("run", *MINE, "--launches", "3", "--against", base, "--json")
     assert done.returncode == 0, done.stderr
     row = comparisons(done)["work/waits", "time"]
     assert row["verdict"] == "slower"
-    assert row["base"] == pytest.approx(0.001, rel=0.05)
-    assert row["ratio"] == pytest.approx(1.2, rel=0.03)
+    assert row["base"] < 0.002 < row["new"]
+    assert row["ratio"] > 1.5
     ours, theirs = sorted((read_run(folder) for folder in (place / "results").iterdir()), key=lambda run: run.id)
     assert (ours.environment.git_commit, ours.environment.git_dirty) == (base, False)
     assert ours.meta["revision"]["together"] == theirs.meta["revision"]["together"]
@@ -60,7 +60,7 @@ def test_two_revisions_are_measured_whatever_lies_in_the_working_tree(
     (place / "mine.py").write_text((place / "mine.py").read_text().replace("0.001", "0.005"))
     done = bench("run", *MINE, "--launches", "1", "--against", f"{first}..{second}", "--json")
     rows = comparisons(done)
-    assert rows["work/waits", "time"]["new"] == pytest.approx(0.001, rel=0.05)
+    assert rows["work/waits", "time"]["new"] < 0.0025
     assert rows["work/copies", ""]["verdict"] == "added"
     assert done.returncode == 0
 
@@ -82,7 +82,7 @@ def test_a_revision_is_built_in_an_environment_of_its_own(place: Path, bench: Be
     )
     done = bench("run", *MINE, "--launches", "1", "--against", base, "--setup", build, "--json")
     assert done.returncode == 0, done.stderr
-    assert comparisons(done)["work/waits", "time"]["base"] == pytest.approx(0.002, rel=0.05)
+    assert 0.0019 < comparisons(done)["work/waits", "time"]["base"] < 0.004
     failed = bench("run", *MINE, "--against", base, "--setup", "echo no compiler >&2; exit 3")
     assert failed.returncode == 2
     assert "ended with 3: no compiler" in failed.stderr
@@ -137,13 +137,13 @@ def test_bisect_names_the_commit_that_made_it_slower_and_skips_what_fails(
     good = commit(0.001)
     commit(0.001)
     commit("1/0")
-    slower = commit(0.0013)
-    commit(0.0014)
+    slower = commit(0.003)
+    commit(0.004)
     done = bench("bisect", *MINE, "--launches", "3", "--against", f"{good}..HEAD")
     assert "It takes 1/0: skipped: it fails" in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last.startswith("the first slower commit is one of: ")
-    assert f"{slower[:12]} It takes 0.0013" in last
+    assert f"{slower[:12]} It takes 0.003" in last
     assert done.returncode == 3
 
 
