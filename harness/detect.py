@@ -11,9 +11,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from harness import git
+from harness import cgroup, git
 from harness.core.environment import Environment, Gpu
 
+_ROOT = Path("/")
 _PACKAGES = ("torch", "triton", "numpy", "nvidia-ml-py")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_CUDA_ALLOC_CONF", "NVIDIA_TF32_OVERRIDE")
 
@@ -49,22 +50,19 @@ def detect() -> Environment:
     )
 
 
-def usable_cpus() -> int:
-    """Return the cores that this process may use: its affinity, capped by the cgroup's quota."""
-    cores = len(os.sched_getaffinity(0))
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0] != "max":
-        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
-    return cores
+def usable_cpus(root: Path = _ROOT) -> int:
+    """Return the cores that this process may use: its affinity, capped by its quota.
+
+    More threads than a quota has whole cores are all stopped once it is spent.
+    """
+    cores, quota = len(os.sched_getaffinity(0)), cgroup.quota(root)
+    return cores if quota is None else min(cores, max(1, int(quota)))
 
 
-def available_memory() -> int:
-    """Return the host memory in bytes that can be had without swapping, within the cgroup's limit."""
-    free = _meminfo("MemAvailable")
-    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
-    if limit.isdecimal() and used.isdecimal():
-        free = min(free, max(0, int(limit) - int(used)))
-    return free
+def available_memory(root: Path = _ROOT) -> int:
+    """Return the host memory in bytes that can be had without swapping, within the limits of the process's groups."""
+    free, limit = _meminfo("MemAvailable", root), cgroup.memory(root)
+    return free if limit is None else min(free, limit[1])
 
 
 def has_module(name: str) -> bool:
@@ -165,8 +163,8 @@ def _container() -> str:
     return "kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else ""
 
 
-def _meminfo(name: str) -> int:
-    match = re.search(rf"^{name}:\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE)
+def _meminfo(name: str, root: Path = _ROOT) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB$", _read(str(root / "proc/meminfo")), re.MULTILINE)
     return int(match[1]) * 1024 if match else 0
 
 

@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "core": set(),
     "git": set(),
     "catalog": set(),
-    "detect": {"git"},
+    "cgroup": set(),
+    "detect": {"git", "cgroup"},
     "probes": set(),
     "sampler": {"probes"},
     "plan": {"catalog", "detect"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "run": {"analysis", "launch", "plan", "revisions", "store"},
     "gate": {"analysis", "git", "plan", "revisions", "run"},
     "bisect": {"gate", "git", "revisions", "run"},
-    "doctor": {"analysis", "detect", "probes"},
+    "doctor": {"analysis", "cgroup", "detect", "probes"},
     "selftest": {"analysis", "catalog", "detect", "launch", "plan", "revisions", "run"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,67 @@ def test_a_process_that_may_use_one_core_is_seen_to_have_one() -> None:
     code = "import os; os.sched_setaffinity(0, {0}); from harness.detect import usable_cpus; print(usable_cpus())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
     assert usable_cpus() >= 1
+
+
+def laid(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    return root
+
+
+# What the kernel lists, the folder at which its paths begin, and the one in which a limit is set.
+VERSION_1, VERSION_2 = "5:memory:/job/step\n2:cpu,cpuacct:/job/step\n0::/", "0::/job/step"
+GROUPS = [
+    (VERSION_2, "sys/fs/cgroup", "sys/fs/cgroup/job/step"),
+    (VERSION_2, "sys/fs/cgroup", "sys/fs/cgroup/job"),
+    (VERSION_2, "sys/fs/cgroup", "sys/fs/cgroup"),
+    (VERSION_1, "sys/fs/cgroup/{}", "sys/fs/cgroup/{}/job/step"),
+    (VERSION_1, "sys/fs/cgroup/{}", "sys/fs/cgroup/{}/job"),
+    (VERSION_1, "sys/fs/cgroup/{}", "sys/fs/cgroup/{}"),
+]
+PLACES = ["v2 own", "v2 above", "v2 container", "v1 own", "v1 above", "v1 container"]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=PLACES)
+@pytest.mark.parametrize(("quota_us", "cores"), [(190_000, 1), (50_000, 1), (10**9, None), (None, None)])
+def test_a_quota_leaves_the_cores_that_it_has_whole_and_one_at_least(
+    tmp_path: Path, group: tuple[str, str, str], quota_us: int | None, cores: int | None
+) -> None:
+    listed, top, folder = (text.format("cpu,cpuacct") for text in group)
+    root = laid(tmp_path, {"proc/self/cgroup": listed, f"{top}/cgroup.procs": ""})
+    if listed == VERSION_1:
+        quota = -1 if quota_us is None else quota_us
+        laid(root, {f"{folder}/cpu.cfs_quota_us": str(quota), f"{folder}/cpu.cfs_period_us": "100000"})
+    else:
+        laid(root, {f"{folder}/cpu.max": f"{quota_us or 'max'} 100000"})
+    assert usable_cpus(root) == (cores or len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=PLACES)
+def test_memory_is_what_the_limits_of_all_groups_leave(tmp_path: Path, group: tuple[str, str, str]) -> None:
+    listed, top, folder = (text.format("memory") for text in group)
+    root = laid(tmp_path, {"proc/self/cgroup": listed, f"{top}/cgroup.procs": ""})
+    laid(root, {"proc/meminfo": "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB"})
+    assert available_memory(root) == 8 << 30
+    names = ("memory.max", "memory.current", "inactive_file")
+    if listed == VERSION_1:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    for limit, used, files, free in ((6, 5, 2, 3), (6, 7, 0, 0), (1 << 30, 5, 2, 8)):
+        texts = (str(limit << 30), str(used << 30), f"anon 1\n{names[2]} {files << 30}")
+        laid(root, dict(zip((f"{folder}/{name}" for name in (*names[:2], "memory.stat")), texts, strict=True)))
+        assert available_memory(root) == free << 30
+
+
+def test_the_tightest_of_nested_limits_counts(tmp_path: Path) -> None:
+    root = laid(tmp_path, {"proc/self/cgroup": VERSION_2, "proc/meminfo": "MemAvailable: 8388608 kB"})
+    levels = ("sys/fs/cgroup", "sys/fs/cgroup/job", "sys/fs/cgroup/job/step")
+    for folder, quota, limit in zip(levels, ("max", 150_000, 200_000), ("max", 4 << 30, 6 << 30), strict=True):
+        laid(root, {f"{folder}/cpu.max": f"{quota} 100000", f"{folder}/memory.max": str(limit)})
+        laid(root, {f"{folder}/memory.current": str(1 << 30)})
+    assert usable_cpus(root) == 1
+    assert available_memory(root) == 3 << 30
 
 
 def test_a_module_is_looked_for_without_being_imported() -> None:

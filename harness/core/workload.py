@@ -119,9 +119,9 @@ class Implementation:
     name: str
     help: str
     requires: Requires
-    executes: str
     build: Callable[[Any], Step]
     source: str
+    executes: str = ""
 
 
 def implementation(

@@ -28,7 +28,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         instruments.supply,
     ),
     "memory": (limits.memory, paging.swap, paging.huge_pages, paging.layout),
-    "GPU": (gpu.devices, gpu.processes, gpu.persistence, gpu.clocks, gpu.power, gpu.heat),
+    "GPU": (gpu.devices, gpu.processes, gpu.persistence, gpu.clocks, gpu.power, gpu.heat, gpu.memory),
     "instruments": (instruments.clock, instruments.timer, instruments.counters, instruments.energy),
     "software": (software.torch, software.triton, software.threads, software.checkout, limits.disk),
 }

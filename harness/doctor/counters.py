@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.doctor import cgroup
+from harness import cgroup
 from harness.doctor.files import field, found, read
 
 if TYPE_CHECKING:

@@ -5,36 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from harness.core.metric import format_value
 from harness.doctor.finding import FAIL, PASS, STATUSES, UNKNOWN, WARN, Finding, graded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.doctor.machine import Machine
-    from harness.doctor.nvidia_smi import Device
+    from harness.probes.nvml_report import Clocks, DeviceReport, Process
 
     # Status, figure, remedy.
     Verdict = tuple[str, str, str]
 
-# Per cent of the time that somebody else's kernels run.
-_BUSY = 10
+# The share of the time that somebody else's kernels run.
+_BUSY = 0.1
 # Degrees below the temperature at which the clock is lowered.
 _CLOSE = 10
-_REASONS = ("clocks_event_reasons/clocks_event_reason", "clocks_throttle_reasons/clocks_throttle_reason")
 _SLOWED = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
-_POWER = ("gpu_power_readings", "power_readings")
+_ELSEWHERE = "Wait for their end, or take another GPU: --device cuda:N"
 
 
 def devices(machine: Machine) -> Finding:
     """Name the GPUs, or the reason why there is nothing to look at."""
     here, driver = machine.environment, machine.driver
+    if driver.lost:
+        lost = ", ".join(f"GPU {index}" for index in driver.lost)
+        remedy = "Find out why: sudo dmesg | grep -i xid\nand start the machine anew: sudo reboot"
+        return Finding("devices", FAIL, f"{lost} is lost: it no longer answers the driver", remedy)
     if not here.gpus:
         return Finding("devices", UNKNOWN, f"none: {here.gpu_reason}")
     counted = Counter(gpu.name for gpu in here.gpus)
     names = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted.items())
     if driver.reason:
         return Finding("devices", UNKNOWN, f"{names}; {driver.reason}")
-    return Finding("devices", PASS, f"{names}, driver {here.driver}, CUDA {driver.cuda}")
+    return Finding("devices", PASS, f"{names}, driver {here.driver}" + (driver.cuda and f", CUDA {driver.cuda}"))
 
 
 def processes(machine: Machine) -> Finding | None:
@@ -62,7 +66,12 @@ def heat(machine: Machine) -> Finding | None:
     return _over(machine, "GPU heat", _heat)
 
 
-def _over(machine: Machine, name: str, judge: Callable[[Device], Verdict]) -> Finding | None:
+def memory(machine: Machine) -> Finding | None:
+    """Look for errors of the memory that were not corrected."""
+    return _over(machine, "GPU memory", _memory)
+
+
+def _over(machine: Machine, name: str, judge: Callable[[DeviceReport], Verdict]) -> Finding | None:
     """Judge every GPU, and report the worst of them."""
     judged = [(gpu.index, *judge(gpu)) for gpu in machine.driver.devices]
     if not judged:
@@ -76,51 +85,52 @@ def _over(machine: Machine, name: str, judge: Callable[[Device], Verdict]) -> Fi
     return Finding(name, status, "; ".join(figures), "\n".join(remedies))
 
 
-def _others(gpu: Device) -> Verdict:
-    load = gpu.number("utilization/gpu_util") or 0
-    found = gpu.document.findall("processes/process_info")
-    computing = [one for one in found if "C" in (one.findtext("type") or "")]
-    named = [f"{_name(one.findtext('process_name'))} (pid {one.findtext('pid')})" for one in computing]
-    figure = f"{', '.join(named[:3])}, busy {load:.0f} %"
-    if named:
-        kill = "Wait for their end, or: kill " + " ".join(str(one.findtext("pid")) for one in computing[:3])
-        return FAIL if load >= _BUSY else WARN, figure, kill
-    if load >= _BUSY:
-        who = "its screen" if found else "processes that cannot be seen from here"
-        return (
-            FAIL,
-            f"busy {load:.0f} % with {who}",
-            "Wait for their end, or take another GPU: --device cuda:N",
-        )
-    if found:
-        return WARN, f"a screen is drawn on it by {len(found)} processes", "Measure without a graphical session"
+def _others(gpu: DeviceReport) -> Verdict:
+    busy = gpu.busy or 0
+    if gpu.processes:
+        figure = f"{', '.join(map(_named, gpu.processes[:3]))}, busy {busy:.0%}"
+        pids = " ".join(str(one.pid) for one in gpu.processes[:3] if one.name is not None)
+        remedy = f"Wait for their end, or: kill {pids}" if pids else _ELSEWHERE
+        return FAIL if busy >= _BUSY else WARN, figure, remedy
+    if busy >= _BUSY:
+        who = "its screen" if gpu.drawing else "processes that cannot be seen from here"
+        return FAIL, f"busy {busy:.0%} with {who}", _ELSEWHERE
+    if gpu.drawing:
+        figure = f"a screen is drawn on it by {gpu.drawing} processes"
+        return WARN, figure, "Measure without a graphical session"
+    if gpu.processes is None:
+        return UNKNOWN, "not told", ""
     return PASS, "none", ""
 
 
-def _persistence(gpu: Device) -> Verdict:
-    mode = gpu.text("persistence_mode")
-    if mode == "Enabled":
+def _named(process: Process) -> str:
+    memory = "" if process.memory is None else f", {format_value(process.memory, 'B')}"
+    return f"{process.name or 'not seen from here'} (pid {process.pid}{memory})"
+
+
+def _persistence(gpu: DeviceReport) -> Verdict:
+    if gpu.persistence is None:
+        return UNKNOWN, "not told", ""
+    if gpu.persistence:
         return PASS, "on", ""
-    if mode == "Disabled":
-        figure = "off: each run starts the driver anew"
-        return WARN, figure, "sudo nvidia-smi -pm 1"
-    return UNKNOWN, "not told", ""
+    return WARN, "off: each run starts the driver anew", "sudo nvidia-smi -pm 1"
 
 
-def _clocks(gpu: Device) -> Verdict:
-    now, usual = (
-        gpu.number(f"{group}/graphics_clock") for group in ("applications_clocks", "default_applications_clocks")
-    )
+def _clocks(gpu: DeviceReport) -> Verdict:
+    now, usual = gpu.application_clocks, gpu.default_clocks
     if now is None or usual is None:
         return UNKNOWN, "none to set; a lock (nvidia-smi -lgc) is not told", ""
     if now == usual:
-        return PASS, f"{now:.0f} MHz, the default", ""
-    return WARN, f"{now:.0f} MHz, default {usual:.0f} MHz", f"sudo nvidia-smi -i {gpu.index} -rac"
+        return PASS, f"{_mhz(now)}, the default", ""
+    return WARN, f"{_mhz(now)}, default {_mhz(usual)}", f"sudo nvidia-smi -i {gpu.index} -rac"
 
 
-def _power(gpu: Device) -> Verdict:
-    now = gpu.number(*(f"{group}/{name}" for group in _POWER for name in ("current_power_limit", "power_limit")))
-    usual = gpu.number(*(f"{group}/default_power_limit" for group in _POWER))
+def _mhz(clocks: Clocks) -> str:
+    return f"{clocks.graphics / 1e6:.0f} MHz (memory {clocks.memory / 1e6:.0f} MHz)"
+
+
+def _power(gpu: DeviceReport) -> Verdict:
+    now, usual = gpu.power_limit_w, gpu.default_power_limit_w
     if now is None or usual is None:
         return UNKNOWN, "not told", ""
     if now == usual:
@@ -128,25 +138,23 @@ def _power(gpu: Device) -> Verdict:
     return WARN, f"{now:.0f} W, default {usual:.0f} W", f"sudo nvidia-smi -i {gpu.index} -pl {usual:.0f}"
 
 
-def _heat(gpu: Device) -> Verdict:
-    now, room = gpu.number("temperature/gpu_temp"), gpu.number("temperature/gpu_temp_tlimit")
-    limit = gpu.number("temperature/gpu_temp_slow_threshold")
-    if now is None:
-        return UNKNOWN, "not told", ""
-    if room is None and limit is not None:
-        room = limit - now
-    slowed = [name for name in _SLOWED if gpu.text(*(f"{reason}_{name}" for reason in _REASONS)) == "Active"]
-    figure = f"{now:.0f} °C" + ("" if room is None else f", {room:.0f} below the limit")
-    if slowed:
-        return (
-            FAIL,
-            f"{figure}; slowed down now ({', '.join(slowed)})",
-            "Let it cool down; look at fans and power supply",
-        )
-    status = PASS if room is None else graded(-room, -_CLOSE, 0)
+def _heat(gpu: DeviceReport) -> Verdict:
+    figure = "heat is not told" if gpu.temperature is None else f"{gpu.temperature:.0f} °C"
+    figure += "; no limit is told" if gpu.room is None else f", {gpu.room:.0f} below the limit"
+    if slowed := [event for event in gpu.events or () if event in _SLOWED]:
+        to = f" to {gpu.clocks.graphics / 1e6:.0f} MHz" if gpu.clocks else ""
+        remedy = "Let it cool down; look at fans and power supply"
+        return FAIL, f"{figure}; slowed down now{to} ({', '.join(slowed)})", remedy
+    if gpu.room is None:
+        return UNKNOWN if gpu.temperature is None else PASS, figure, ""
+    status = graded(-gpu.room, -_CLOSE, 0)
     return status, figure, "" if status == PASS else "Let it cool down; look at the fans"
 
 
-def _name(path: str | None) -> str:
-    """Return the program of a command line."""
-    return (path or "").partition(" ")[0].rpartition("/")[2]
+def _memory(gpu: DeviceReport) -> Verdict:
+    if gpu.ecc_errors is None:
+        return UNKNOWN, "errors are not told", ""
+    if not gpu.ecc_errors:
+        return PASS, "no error that was not corrected", ""
+    figure = f"{gpu.ecc_errors} errors that were not corrected"
+    return FAIL, figure, f"sudo nvidia-smi -i {gpu.index} --gpu-reset, and replace it if they come back"

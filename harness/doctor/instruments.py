@@ -21,11 +21,6 @@ _RESOLUTION = (1e-6, 1e-3)
 # Beyond this, perf_event_open refuses a process its own events.
 _PARANOID = 2
 _METERS = "sys/class/powercap"
-_POWER = tuple(
-    f"{group}/{name}"
-    for group in ("gpu_power_readings", "power_readings")
-    for name in ("instant_power_draw", "average_power_draw", "power_draw")
-)
 
 
 def clock(machine: Machine) -> Finding:
@@ -64,7 +59,7 @@ def counters(machine: Machine) -> Finding:
 
 def energy(machine: Machine) -> Finding:
     """Look for meters of energy: RAPL of the processor, the power sensors of the GPUs."""
-    gpus = [gpu for gpu in machine.driver.devices if gpu.number(*_POWER) is not None]
+    gpus = [gpu for gpu in machine.driver.devices if gpu.power_w is not None]
     meters = [f"NVML ({len(gpus)} GPUs)"] if gpus else []
     try:
         meters.insert(0, Rapl(machine.root / _METERS).name)

@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from harness import cgroup
 from harness.core.metric import format_value
-from harness.doctor import cgroup
 from harness.doctor.files import cores_in, field, read
 from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding
 

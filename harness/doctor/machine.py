@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import cgroup
 from harness.detect import detect
-from harness.doctor import cgroup
 from harness.doctor.counters import Counters, count
+from harness.doctor.driver import Driver, ask_driver
 from harness.doctor.files import cores_in, read
-from harness.doctor.nvidia_smi import Driver, ask_driver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Machine:
         results: the folder that runs are written to.
         before: the kernel's counters.
         after: the same a moment later.
-        driver: what nvidia-smi says of the GPUs.
+        driver: what the driver says of the GPUs.
         triton_wanted: the version of triton that torch asks for, as ``==3.7.1``; empty where it names none.
     """
 

@@ -13,9 +13,9 @@ from harness.core.environment import Environment
 from harness.detect import detect
 from harness.doctor.checks import examine
 from harness.doctor.counters import count
+from harness.doctor.driver import Driver
 from harness.doctor.finding import Finding
 from harness.doctor.machine import Machine
-from harness.doctor.nvidia_smi import ask_driver
 
 CPU = "sys/devices/system/cpu"
 # Four cores of a machine of one's own that has been made ready for measuring.
@@ -91,7 +91,7 @@ def laid(tmp_path: Path) -> Laid:
         lay(root, {**QUIET, **(files or {})})
         before = count(root)
         lay(root, {**LATER, **(later or {})})
-        return Machine(root, here, variables or {}, tmp_path, before, count(root), ask_driver(here), wanted)
+        return Machine(root, here, variables or {}, tmp_path, before, count(root), Driver(), wanted)
 
     return lay_out
 

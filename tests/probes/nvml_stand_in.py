@@ -10,6 +10,9 @@ they are where they are not set (``0.key`` is for device 0 alone; times are of `
 - ``tick`` 0.1, ``jump_at``, ``jump`` (joules that the counter falls by), ``usage_s`` 1 (the average of PowerUsage)
 - ``field.186.0``, ``field.186.1`` (codes of POWER_INSTANT for GPU and module), ``module_share`` 1.5
 - ``clock_mhz.1``, ``clock_mhz.2`` (SM, memory), ``temperature.0``, ``reasons``, ``lost_at``
+- ``cuda`` 13000, ``compute``, ``graphics`` (lists of ``pid:bytes``), ``utilization`` 0 (per cent)
+- ``default_limit_mw``, ``application_mhz.0``, ``default_mhz.0`` (graphics; ``.2`` is memory), ``margin`` 42,
+  ``threshold.1`` 90 (slowdown), ``ecc_errors.1.0`` 0 (not corrected, since the driver was loaded)
 - the name of a function: the code that it returns (3 not supported, 4 no permission, 9 driver not loaded, 15 lost)
 """
 
@@ -23,8 +26,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).with_name("nvml") / "libnvidia-ml.c"
+SOURCES = [str(Path(__file__).with_name("nvml") / name) for name in ("libnvidia-ml.c", "report.c")]
 NO_ENERGY, NO_FIELDS, NO_EVENT_REASONS = "WITHOUT_ENERGY", "WITHOUT_FIELDS", "WITHOUT_EVENT_REASONS"
+NO_MARGIN, NO_THIRD_PROCESSES = "WITHOUT_MARGIN", "WITHOUT_THIRD_PROCESSES"
 
 
 class StandIn:
@@ -37,7 +41,7 @@ class StandIn:
         self.busy = folder / "busy"
         flags = ["-shared", "-fPIC", "-O2", *(f"-D{part}" for part in without)]
         library = folder / "libnvidia-ml.so.1"
-        subprocess.run(["gcc", *flags, "-o", str(library), str(SOURCE), "-lm"], check=True)
+        subprocess.run(["gcc", *flags, "-o", str(library), *SOURCES, "-lm"], check=True)
         self.write()
 
     def write(self, **state: Any) -> None:

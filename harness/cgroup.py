@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from harness.doctor.files import field, read, whole
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+_ROOT = Path("/")
 _MOUNT = "sys/fs/cgroup"
 
 
-def quota(root: Path) -> float | None:
+def quota(root: Path = _ROOT) -> float | None:
     """Return the CPU quota in cores, the smallest of all levels; None where there is none."""
     quotas = []
     for folder in _levels(root, "cpu"):
-        limit, _, period = read(folder, "cpu.max").partition(" ")
-        if not period:
-            limit, period = read(folder, "cpu.cfs_quota_us"), read(folder, "cpu.cfs_period_us")
-        if limit.isdecimal() and period.isdecimal() and int(period):
-            quotas.append(int(limit) / int(period))
+        words = _words(folder / "cpu.max")
+        words = words or [*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")]
+        if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
+            quotas.append(int(words[0]) / int(words[1]))
     return min(quotas, default=None)
 
 
-def throttled(root: Path) -> int:
+def throttled(root: Path = _ROOT) -> int:
     """Return how often a quota has stopped this process's group or one above it."""
-    return sum(field(read(folder, "cpu.stat"), "nr_throttled") for folder in _levels(root, "cpu"))
+    return sum(_field(folder / "cpu.stat", "nr_throttled") for folder in _levels(root, "cpu"))
 
 
-def memory(root: Path) -> tuple[int, int] | None:
+def memory(root: Path = _ROOT) -> tuple[int, int] | None:
     """Return the tightest memory limit in bytes and what is free below it; None where there is none.
 
     Version 1 has a limit always, far beyond any memory where none was set.
@@ -39,10 +34,11 @@ def memory(root: Path) -> tuple[int, int] | None:
         names = ("memory.max", "memory.current", "inactive_file")
         if not (folder / names[0]).exists():
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        limit, used = whole(folder, names[0]), whole(folder, names[1])
-        if limit is not None and used is not None:
+        words = [*_words(folder / names[0]), *_words(folder / names[1])]
+        if len(words) == 2 and all(word.isdecimal() for word in words):
+            limit, used = map(int, words)
             # The kernel takes back pages of files that nobody has used lately before it calls the limit reached.
-            limits.append((limit, limit - used + field(read(folder, "memory.stat"), names[2])))
+            limits.append((limit, max(0, limit - used + _field(folder / "memory.stat", names[2]))))
     return min(limits, key=lambda pair: pair[1], default=None)
 
 
@@ -51,7 +47,7 @@ def _levels(root: Path, controller: str) -> list[Path]:
 
     A container sees its own group where the host has the top one, whatever path the kernel names.
     """
-    for line in sorted(read(root, "proc/self/cgroup").splitlines(), reverse=True):
+    for line in sorted(_text(root / "proc/self/cgroup").splitlines(), reverse=True):
         number, names, path = line.split(":", 2)
         if controller in names.split(","):
             tops = [root / _MOUNT / names, root / _MOUNT / controller]
@@ -64,3 +60,20 @@ def _levels(root: Path, controller: str) -> list[Path]:
         inside = [own, *own.parents][: len(own.relative_to(top).parts) + 1]
         return [folder for folder in inside if folder.is_dir()] if ".." not in path else [top]
     return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _words(path: Path) -> list[str]:
+    return _text(path).split()
+
+
+def _field(path: Path, name: str) -> int:
+    """Return the number after a name; 0 where it is missing."""
+    words = _words(path)
+    return int(words[words.index(name) + 1]) if name in words else 0
