@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from harness.launch.rounds import Turns, run_group
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
-    from harness.core.case import Group
+    from harness.core.case import Group, PlannedCase
     from harness.launch.rounds import Entrant
     from harness.launch.side import Side
     from harness.plan import Plan
@@ -62,16 +63,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="benchwright-") as name:
         folder = Path(name)
         for index in range(launches):
-            todo = [
-                [
-                    (side, planned)
-                    for side, planned in _entrants([group], sides)
-                    if index < (planned.launches or plan.policy.launches)
-                    and (side, planned.case, index) not in done
-                    and (side, planned.case) not in out
-                ]
-                for group in plan.groups
-            ]
+            missing = partial(_missing, index, plan.policy.launches, done, out)
+            todo = [[one for one in _entrants([group], sides) if missing(*one)] for group in plan.groups]
             if not any(todo):
                 continue
             with contextlib.ExitStack() as stack:
@@ -87,6 +80,14 @@ def measure(
                         yield side, trial
     if not energy.unavailable:
         yield from _rested(energy, sides, cooled=True)
+
+
+def _missing(
+    launch: int, launches: int, done: Collection[object], out: Collection[object], side: int, planned: PlannedCase
+) -> bool:
+    """Return whether a launch still has to run a case."""
+    wanted = launch < (planned.launches or launches)
+    return wanted and (side, planned.case, launch) not in done and (side, planned.case) not in out
 
 
 def _rested(energy: Energy, sides: Sequence[Side], *, cooled: bool = False) -> Iterator[tuple[int, Rest]]:
