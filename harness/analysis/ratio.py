@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.interval import factor, two_level
-from harness.analysis.summary import round_logs
+from harness.analysis.rounds import round_logs
 from harness.core.metric import PRIMARY
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.analysis.rounds import round_medians
 from harness.core.ceilings import Ceilings
 from harness.core.measurement import Measurement
 from harness.core.metric import PRIMARY, format_value
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from harness.core.case import PlannedCase
     from harness.core.run import Run
+    from harness.core.trial import Trial
 
 SHARE, ABOVE = "roof_share", "above_roof"
 # A roof is measured too: only what lies clearly above it is a sign of work that was not done.
@@ -35,25 +37,31 @@ def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | Non
     return Measurement(time.case, SHARE, time.n, time.launches, share, *ends, flags, f"bound by {binding}")
 
 
-def ceilings_of(run: Run, rates: Iterable[Measurement], measured_at: str) -> Ceilings:
-    """Return the roofs that a run of matrix products and passes through memory found: the fastest of each.
+def ceilings_of(run: Run, measured_at: str) -> Ceilings:
+    """Return the roofs that a run of matrix products and passes through memory found.
 
     What has operations to count is a roof of its dtype; what has bytes alone, of the memory; and what has neither tells
-    the cost of a call.
+    the cost of a call. Each is the best round of the best case: what others take of the machine lowers no roof.
     """
-    costs = {planned.case: planned.cost for group in run.groups for planned in group.cases}
     flops: dict[str, float] = {}
     through_memory, calls = 0.0, list[float]()
-    for rate in rates:
-        cost = costs[rate.case]
-        if rate.metric == "flops_per_s":
-            dtype = str(rate.case.params.get("dtype", ""))
-            flops[dtype] = max(flops.get(dtype, 0.0), rate.median)
-        elif rate.metric == "bytes_per_s" and not cost.flops:
-            through_memory = max(through_memory, rate.median)
-        elif rate.metric in ("host_time", PRIMARY) and not (cost.flops or cost.bytes):
-            calls.append(rate.median)
+    for planned in (planned for group in run.groups for planned in group.cases):
+        trials = [trial for trial in run.trials if trial.case == planned.case]
+        best_s, cost = _best(trials, PRIMARY), planned.cost
+        if best_s is None:
+            continue
+        if cost.flops:
+            dtype = str(planned.case.params.get("dtype", ""))
+            flops[dtype] = max(flops.get(dtype, 0.0), cost.flops / best_s)
+        elif cost.bytes:
+            through_memory = max(through_memory, cost.bytes / best_s)
+        else:
+            calls.append(_best(trials, "host_time") or best_s)
     return Ceilings(flops, through_memory, min(calls, default=math.nan), measured_at)
+
+
+def _best(trials: Iterable[Trial], metric: str) -> float | None:
+    return min((v for rounds in round_medians(trials, metric).values() for v in rounds.values()), default=None)
 
 
 def _roofs(planned: PlannedCase, ceilings: Ceilings) -> Iterable[tuple[str, float]]:

@@ -12,6 +12,7 @@ from harness.analysis.doubts import doubts
 from harness.analysis.energy import energies
 from harness.analysis.interval import factor, two_level
 from harness.analysis.roof import roof_share
+from harness.analysis.rounds import round_logs
 from harness.core.measurement import Measurement
 from harness.core.metric import PRIMARY, RATES, metric_of
 from harness.core.run import Context
@@ -44,27 +45,6 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
         for planned in group.cases:
             rows += _of_case(planned, by_case[planned.case], context)
     return rows
-
-
-def round_medians(trials: Iterable[Trial], metric: str = PRIMARY) -> dict[int, dict[int, float]]:
-    """Return the median of each round, by launch and round; the round is the unit in which cases are paired."""
-    medians: dict[int, dict[int, float]] = {}
-    for trial in trials:
-        rounds = defaultdict[int, list[float]](list)
-        for sample in trial.samples:
-            if sample.metric == metric and sample.round >= 0:
-                rounds[sample.round].append(sample.value)
-        if rounds and trial.status == OK:
-            medians[trial.launch] = {number: statistics.median(values) for number, values in rounds.items()}
-    return medians
-
-
-def round_logs(trials: Iterable[Trial], metric: str) -> dict[int, dict[int, float]]:
-    """Return the logarithm of each round's median; empty where a value has none."""
-    medians = round_medians(trials, metric)
-    if any(not value > 0 for rounds in medians.values() for value in rounds.values()):
-        return {}
-    return {launch: {turn: math.log(v) for turn, v in rounds.items()} for launch, rounds in medians.items()}
 
 
 def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> list[Measurement]:

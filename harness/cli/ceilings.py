@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from harness.analysis.roof import ceilings_of
-from harness.analysis.summary import summarise
 from harness.catalog import load_catalog
 from harness.cli.console import console
 from harness.cli.progress import Terminal
@@ -67,7 +66,7 @@ def measure_ceilings(
     wanted = settings.get("device") or ("cpu" if cuda_missing(environment) else "cuda")
     suite = _SUITES.get(wanted.partition(":")[0], _SUITES["cpu"])
     run, policy = measure_suite(suite, environment, settings, silent=silent)
-    found = ceilings_of(run, summarise(run.groups, run.trials), utc_now())
+    found = ceilings_of(run, utc_now())
     if not found.flops_per_s or not found.bytes_per_s:
         reasons = dict.fromkeys(f"{t.case.id} {t.status}: {t.message}" for t in run.trials if t.message)
         raise HarnessError("no roof was measured: " + "; ".join(reasons))

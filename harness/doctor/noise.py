@@ -9,7 +9,7 @@ from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import log_ratio
-from harness.analysis.summary import round_logs
+from harness.analysis.rounds import round_logs
 from harness.core.metric import PRIMARY
 from harness.core.trial import OK
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.summary import round_medians
+from harness.analysis.rounds import round_medians
 from harness.core.environment import Environment
 from harness.core.trial import ERROR, Trial
 

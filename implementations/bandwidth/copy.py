@@ -1,4 +1,4 @@
-"""A pass that reads one half and writes as much."""
+"""A pass that reads as much as it writes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness import Params, Requires, Step, implementation
+from harness import Requires, Step, implementation
+
+from .workload import ITEM_BYTES, elements
 
 if TYPE_CHECKING:
     from .workload import BandwidthInputs
 
 
-def _memory(params: Params) -> int:
-    return int(params["bytes"]) // 2
-
-
-@implementation("bandwidth", requires=Requires(memory=_memory))
+@implementation("bandwidth", requires=Requires(memory=lambda params: ITEM_BYTES * elements(params) // 2))
 def copy(inputs: BandwidthInputs) -> Step:
-    """Copy half of the vector to another place; half of the bytes are read, half are written."""
-    first, _ = inputs.halves
-    out = torch.empty_like(first)
+    """Copy one half of the vector elsewhere: half of the bytes are read, half are written."""
+    source = inputs.x[: len(inputs.x) // 2]
+    out = torch.empty_like(source)
 
     def step() -> torch.Tensor:
-        return out.copy_(first)
+        return out.copy_(source)
 
     return step
