@@ -1,1 +1,1 @@
-"""What the samples say: summaries with intervals, ratios within a group, and the rows of a result table."""
+"""What samples say: summaries with intervals, ratios, rows of tables, verdicts on two runs, change points of many."""

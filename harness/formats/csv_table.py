@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("run_id", "group", "case", "workload", "implementation", "params", "status", "message"),
     *("metric", "unit", "n", "launches", "median", "ci_low", "ci_high"),
-    *("ratio", "ratio_ci_low", "ratio_ci_high", "flags"),
+    *("ratio", "ratio_ci_low", "ratio_ci_high", "flags", "provenance"),
 )
 # What spreadsheets take for the beginning of a formula, also in full width and after what they trim.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -72,6 +72,7 @@ def _values(found: Measurement) -> dict[str, Any]:
         "ci_low": found.ci_low,
         "ci_high": found.ci_high,
         "flags": ",".join(found.flags),
+        "provenance": found.provenance,
     }
 
 

@@ -48,7 +48,7 @@ def _group(run: Run, table: GroupTable) -> dict[str, Any]:
 
 
 def _row(row: Row, trials: Sequence[Trial]) -> dict[str, Any]:
-    named = ("n", "launches", "median", "ci_low", "ci_high", "unit")
+    named = ("n", "launches", "median", "ci_low", "ci_high", "unit", "provenance")
     return {
         "case": row.case.id,
         "workload": row.case.workload,
@@ -63,7 +63,10 @@ def _row(row: Row, trials: Sequence[Trial]) -> dict[str, Any]:
             for name, found in row.measurements.items()
         },
         "trials": [
-            {key: getattr(trial, key) for key in ("launch", "status", "message", "started_at", "duration_s")}
+            {
+                key: getattr(trial, key)
+                for key in ("launch", "status", "message", "started_at", "duration_s", "executed")
+            }
             for trial in trials
         ],
     }

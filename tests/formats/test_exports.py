@@ -46,7 +46,7 @@ def test_csv_has_a_row_for_each_case_and_metric_and_for_each_failure(run: Run) -
     rows = rows_of_csv(run)
     assert list(rows[0]) == (
         "run_id group case workload implementation params status message metric unit n launches median ci_low ci_high "
-        "ratio ratio_ci_low ratio_ci_high flags".split()
+        "ratio ratio_ci_low ratio_ci_high flags provenance".split()
     )
     assert [(row["implementation"], row["metric"], row["status"]) for row in rows] == [
         ("base", "time", "ok"),
