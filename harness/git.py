@@ -28,12 +28,13 @@ def root(folder: Path) -> Path:
     """Return the top folder of the checkout that a folder is in.
 
     Raises:
-        UsageError: it is in none.
+        UsageError: it is in none, or git does not trust its owner; the message has git's own.
     """
-    lines = _lines(folder, "rev-parse", "--show-toplevel")
-    if not lines:
-        raise UsageError(f"{folder} is not in a git checkout")
-    return Path(lines[0])
+    done = _git(folder, "rev-parse", "--show-toplevel")
+    if done is None or done.returncode:
+        reason = next(iter(done.stderr.splitlines()), "") if done else "git is not there, or does not answer"
+        raise UsageError(f"{folder} is not in a git checkout: {reason}")
+    return Path(done.stdout.rstrip("\n"))
 
 
 def commit_of(folder: Path, ref: str) -> str:
