@@ -49,7 +49,7 @@ def test_a_revision_takes_turns_with_the_working_tree(place: Path, bench: Bench,
     assert (ours.environment.git_commit, ours.environment.git_dirty) == (base, False)
     assert ours.meta["revision"]["together"] == theirs.meta["revision"]["together"]
     both = [{(t.launch, s.round) for t in run.trials for s in t.samples if s.round >= 0} for run in (ours, theirs)]
-    assert len(both[0] & both[1]) >= 0.9 * len(both[0])
+    assert min(both, key=len) <= max(both, key=len)  # the slower side is out of budget first
     assert worktrees(place) == 1
 
 
