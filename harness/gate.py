@@ -13,6 +13,7 @@ from harness.analysis.gate import Decision, decide
 from harness.core.comparison import INCONCLUSIVE, SUSPECT
 from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.metric import PRIMARY
+from harness.core.run import took_turns
 from harness.plan import Plan, fitted
 from harness.revisions import BASE, SLOWED, TWIN, Revision
 from harness.run import execute, extend_run, start_run
@@ -85,7 +86,7 @@ def gate(
         unsettled = {row.case for row in decision.undecided if _can_be_settled(row.metric, row.verdict)}
         if decision.code != EXIT_INCONCLUSIVE or not unsettled:
             return Verdict(report, decision, looks)
-        sides = (base, new) if _together(base, new) else (new,)
+        sides = (base, new) if took_turns(base, new) else (new,)
         needed_s = _seconds(sides, unsettled, new.launches)
         if stopped := _obstacle(new, environment, needed_s, deadline - time.monotonic()):
             return Verdict(report, decision, looks, stopped)
@@ -151,10 +152,6 @@ def _obstacle(new: Run, environment: Environment, needed_s: float, left_s: float
             f"twice as many launches take about {needed_s:.0f} s, and {max(0.0, left_s):.0f} s are left of the budget"
         )
     return ""
-
-
-def _together(base: Run, new: Run) -> bool:
-    return bool(base.meta.get("revision")) and base.meta["revision"]["together"] == new.meta["revision"].get("together")
 
 
 def _seconds(runs: Collection[Run], cases: Collection[Case], launches: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from harness.analysis.summary import relative_uncertainty, summarise
 from harness.analysis.verdict import Contrast, judge, judge_exact
 from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, NOT_COMPARABLE, Comparison
 from harness.core.metric import DERIVED, PRIMARY, metric_of
+from harness.core.run import took_turns
 from harness.core.trial import OK, SKIPPED
 
 if TYPE_CHECKING:
@@ -58,7 +60,6 @@ class Report:
 class _Side:
     """A case as one of the runs has it."""
 
-    run: Run
     trials: list[Trial]
     measurements: dict[str, Measurement]
     baseline: list[Trial]
@@ -75,6 +76,9 @@ class _Side:
         return next(reasons, "not measured")
 
 
+_ABSENT = _Side([], {}, [])
+
+
 def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite: Collection[str] = ()) -> Report:
     """Judge every case and metric of two runs, new against base.
 
@@ -89,9 +93,9 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
         despite: names of conditions in which the runs may differ all the same.
     """
     apart = tuple(line for line in differences(base, new) if line.partition(":")[0] not in despite)
-    together = [run.meta.get("revision", {}).get("together") for run in (base, new)]
-    paired = together[0] is not None and together[0] == together[1]
-    sides = {case: (_side(base, case), _side(new, case)) for case in _cases(base, new)}
+    paired = took_turns(base, new)
+    theirs_by, ours_by = _sides(base), _sides(new)
+    sides = {case: (theirs_by.get(case, _ABSENT), ours_by.get(case, _ABSENT)) for case in {**ours_by, **theirs_by}}
     judged: dict[Case, list[Comparison]] = {case: _of_status(case, *pair) for case, pair in sides.items()}
     contrasts: list[Contrast] = []
     for case, (theirs, ours) in sides.items():
@@ -109,17 +113,21 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
     return Report(base, new, apart, tuple(row for rows in judged.values() for row in rows))
 
 
-def _cases(base: Run, new: Run) -> list[Case]:
-    planned = [planned.case for run in (new, base) for group in run.groups for planned in group.cases]
-    return list(dict.fromkeys(planned))
-
-
-def _side(run: Run, case: Case) -> _Side:
-    group = next((one for one in run.groups if any(planned.case == case for planned in one.cases)), None)
-    trials = [trial for trial in run.trials if trial.case == case]
-    measured = {row.metric: row for row in summarise([group], trials) if row.case == case} if group else {}
-    base = [t for t in run.trials if group and t.case.group == group.id and t.case.implementation == group.baseline]
-    return _Side(run, trials, measured, base)
+def _sides(run: Run) -> dict[Case, _Side]:
+    """Return every planned case of a run, with its trials, its measurements and its group's baseline."""
+    trials: dict[Case, list[Trial]] = defaultdict(list)
+    measured: dict[Case, dict[str, Measurement]] = defaultdict(dict)
+    for trial in run.trials:
+        trials[trial.case].append(trial)
+    for row in summarise(run.groups, run.trials):
+        measured[row.case][row.metric] = row
+    sides = {}
+    for group in run.groups:
+        base = next((one.case for one in group.cases if one.case.implementation == group.baseline), None)
+        for planned in group.cases:
+            case = planned.case
+            sides[case] = _Side(trials[case], measured[case], trials[base] if base else [])
+    return sides
 
 
 def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:

@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 
 from harness.cli.console import console
+from harness.cli.options import parsed
 from harness.cli.progress import Terminal
 from harness.cli.verdicts import print_report, report_json
 from harness.core.axis import parse_duration, parse_percent
@@ -31,7 +32,7 @@ from harness.run import open_run
 from harness.store.read import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from harness.analysis.gate import Decision
     from harness.core.rules import Rules
@@ -68,7 +69,7 @@ def judge_and_print(
 
 def self_test_and_print(folder: Path, rules: Rules, *, budget: str, planted: str, json: bool) -> int:
     """Gate a run's cases against themselves and against a planted slowdown; return the exit code."""
-    budget_s, share = _seconds(budget), _parsed("--planted", planted, parse_percent)
+    budget_s, share = _seconds(budget), parsed("--planted", planted, parse_percent)
     run = read_run(folder)
     with tempfile.TemporaryDirectory(prefix="benchwright-") as place, Terminal(run.launches, silent=json) as terminal:
         found, code = self_test(
@@ -152,11 +153,4 @@ def _name(row: Any) -> dict[str, str]:
 
 
 def _seconds(budget: str) -> float:
-    return 0.0 if budget == "0" else _parsed("--budget", budget, parse_duration)
-
-
-def _parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
-    try:
-        return parse(text)
-    except ValueError as reason:
-        raise UsageError(f"{option} {text}: {reason}") from None
+    return 0.0 if budget == "0" else parsed("--budget", budget, parse_duration)

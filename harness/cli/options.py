@@ -41,6 +41,18 @@ _OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
 }
 
 
+def parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
+    """Parse what was given to an option.
+
+    Raises:
+        UsageError: it is not valid; the message names the option.
+    """
+    try:
+        return parse(text)
+    except ValueError as reason:
+        raise UsageError(f"{option} {text}: {reason}") from None
+
+
 def with_options(call: Callable[..., int], workload: Workload | None) -> Callable[..., int]:
     """Return a function whose signature has the axes of a workload, then the options of every run.
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.options import parsed
 from harness.core.axis import parse_count, parse_percent
-from harness.core.errors import UsageError
 from harness.core.suite import with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
@@ -41,8 +41,8 @@ def selftest_command(
     from harness.selftest.rivals import installed
     from harness.selftest.tries import Setting, run_tries
 
-    count = int(_parsed("--tries", tries, parse_count))
-    planted = sorted({_parsed("--effects", word.strip(), parse_percent) for word in effects.split(",")})
+    count = int(parsed("--tries", tries, parse_count))
+    planted = sorted({parsed("--effects", word.strip(), parse_percent) for word in effects.split(",")})
     catalog, environment = load_catalog(), detect()
     suite = catalog.suites[_SUITE]
     settings = {"device": "cpu", "launches": launches, "budget": budget}
@@ -83,10 +83,3 @@ def _table(tallies: Sequence[Tally]) -> Table:
         seen = f"{tally.smallest:.1%}" if tally.smallest else "none"
         drawn.add_row(tally.tool, *cells, seen, f"{tally.seconds / tally.tries:.0f} s")
     return drawn
-
-
-def _parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
-    try:
-        return parse(text)
-    except ValueError as reason:
-        raise UsageError(f"{option} {text}: {reason}") from None

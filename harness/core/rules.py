@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_percent
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, only_known, unknown
 from harness.core.metric import METRICS, PRIMARY, metric_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def rules_from_toml(source: str, data: Mapping[str, Any]) -> Rules:
     Raises:
         UsageError: a key is unknown, missing or of the wrong type.
     """
-    _only(source, data, {"fdr", "margin", "metric", "workload", "accept"})
+    only_known(source, data, {"fdr", "margin", "metric", "workload", "accept"})
     limits = _limits(source, "", _table(source, "metric", data.get("metric", {})))
     for workload, table in _table(source, "workload", data.get("workload", {})).items():
         limits |= _limits(source, workload, _table(source, workload, table))
@@ -117,7 +117,7 @@ def _limits(source: str, workload: str, tables: Mapping[str, Any]) -> dict[tuple
     for metric, table in tables.items():
         if metric not in METRICS:
             raise UsageError(f"{source}: {unknown('metric', metric, METRICS)}")
-        _only(source, _table(source, metric, table), {"margin", "floor"})
+        only_known(source, _table(source, metric, table), {"margin", "floor"})
         limit = {}
         if "margin" in table:
             limit["margin"] = _percent(f"{source}: {metric}.margin", table["margin"])
@@ -129,7 +129,7 @@ def _limits(source: str, workload: str, tables: Mapping[str, Any]) -> dict[tuple
 
 def _acceptance(source: str, entry: Any) -> Acceptance:
     table = _table(source, "accept", entry)
-    _only(source, table, {"case", "reason", "commit", "metric", "up_to"})
+    only_known(source, table, {"case", "reason", "commit", "metric", "up_to"})
     if missing := [name for name in ("case", "reason", "commit") if not str(table.get(name, "")).strip()]:
         raise UsageError(f"{source}: an [[accept]] needs {', '.join(missing)}")
     if table.get("metric", PRIMARY) not in METRICS:
@@ -156,9 +156,3 @@ def _table(source: str, name: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{source}: {name} must be a table")
     return value
-
-
-def _only(source: str, table: Mapping[str, Any], known: Collection[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise UsageError(f"{source}: {unknown('key', key, known)}")

@@ -70,3 +70,9 @@ class Run:
     def complete(self) -> bool:
         """Whether nothing is missing."""
         return bool(self.meta["state"] == COMPLETE)
+
+
+def took_turns(base: Run, new: Run) -> bool:
+    """Return whether two runs are sides of one, whose workers took turns in the same rounds."""
+    name = base.meta.get("revision", {}).get("together")
+    return name is not None and name == new.meta.get("revision", {}).get("together")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_count, parse_duration, parse_percent
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, only_known, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,10 +124,10 @@ def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
     Raises:
         UsageError: a key is unknown, missing or of the wrong type.
     """
-    _only(name, data, {"help", "policy", "select"})
+    only_known(f"suite '{name}'", data, {"help", "policy", "select"})
     selections = []
     for table in _tables(name, data.get("select", [])):
-        _only(name, table, {field.name for field in fields(Selection)})
+        only_known(f"suite '{name}'", table, {field.name for field in fields(Selection)})
         if not isinstance(table.get("workload"), str):
             raise UsageError(f"suite '{name}': a [[select]] needs workload = \"NAME\"")
         names, axes = table.get("implementations", []), table.get("axes", {})
@@ -153,9 +153,3 @@ def _tables(suite: str, value: object) -> list[Mapping[str, Any]]:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return value
     raise UsageError(f"suite '{suite}': select must be written as [[select]] tables")
-
-
-def _only(suite: str, table: Mapping[str, Any], known: set[str]) -> None:
-    for key in table:
-        if key not in known:
-            raise UsageError(f"suite '{suite}': {unknown('key', key, known)}")

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from harness.core.trial import Rest, Sample, utc_now
-from harness.probes.energy import idle_power, step_energy
+from harness.probes.energy import idle_power, step_energy, unavailable
 from harness.probes.meter import MeterError, Tick
 from harness.probes.meters import open_gauge
 
@@ -45,7 +45,7 @@ class Energy:
                 found = idle_power(gauge, self._policy.energy_precision, _LIMIT_S, cool_s)
                 return Rest(utc_now(), found.value, found.uncertainty, _provenance(found, gauge.meter.name))
         except MeterError as error:
-            self.unavailable = f"unavailable: {error}"
+            self.unavailable = unavailable(error).provenance
             return Rest(utc_now(), math.nan, math.nan, self.unavailable)
 
     @property
@@ -68,7 +68,7 @@ def measure_step(
             found = step_energy(gauge, work, wanted, _LIMIT_S)
             source = f"{gauge.meter.name} ({found.scope})"
     except MeterError as error:
-        return [no_energy(f"unavailable: {error}")]
+        return [no_energy(unavailable(error).provenance)]
     return [
         _sample("energy_gross", found.gross, source, found.flags),
         _sample("power_mean", found.power, source, found.flags),

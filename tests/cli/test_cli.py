@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,6 @@ from harness.store.read import read_run
 
 BENCH = str(Path(sys.executable).with_name("bench"))
 QUICK = ("--launches", "1", "--budget", "0.3s")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder of the test's own, also for what keeps two runs of a user apart."""
-    before = Path.cwd()
-    os.chdir(tmp_path)
-    yield tmp_path
-    os.chdir(before)
 
 
 def environment() -> dict[str, str]:
