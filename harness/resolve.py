@@ -6,8 +6,9 @@ from pathlib import Path
 
 from harness import git
 from harness.core.errors import UsageError, unknown
-from harness.store import schema
 from harness.store.find import Header, headers
+from harness.store.layout import RUN
+from harness.store.place import holds, is_url, place_of
 
 LATEST = "latest"
 
@@ -16,17 +17,19 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
     """Return the folder of the run that a word means.
 
     Args:
-        word: a run's folder; ``latest``; a run's name or the start of it; the name of a baseline; or a revision, which
-            means the nearest of its ancestors that a run was measured of.
+        word: a run's folder, here or at a URL; ``latest``; a run's name or the start of it; the name of a baseline; or
+            a revision, which means the nearest of its ancestors that a run was measured of.
         results: where runs are kept.
         fingerprint: the machine that is wanted, where a baseline or a revision has runs of several.
         but: the name of a run that is not meant: the one that a base is looked for.
 
     Raises:
-        UsageError: there is no such run; the message has the nearest name.
+        UsageError: there is no such run, and the message has the nearest name; or the place cannot be reached.
     """
-    if (Path(word) / schema.RUN).exists():
-        return Path(word)
+    if holds(folder := place_of(word), RUN):
+        return folder
+    if is_url(word):
+        raise UsageError(f"{word} is not a run folder: it has no {RUN}")
     known = [header for header in headers(results) if header.id != but]
     own = [header for header in known if not header.baseline]
     if word == LATEST:

@@ -19,6 +19,7 @@ from harness.launch.run import measure
 from harness.plan import Plan
 from harness.revisions import BASE, Revision, checked_out, described
 from harness.store.ceilings import read_ceilings
+from harness.store.hold import measuring
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, reopen, write_tables
 
@@ -132,7 +133,8 @@ def execute(runs: tuple[Run, ...], observer: Observer) -> tuple[tuple[Run, ...],
         return runs, exit_code(runs)
     plan = Plan(runs[-1].groups, runs[-1].policy)
     interrupted = False
-    with _terminable(), _alone(observer.waiting), contextlib.ExitStack() as stack:
+    folders = [run.folder for run in runs]
+    with _terminable(), measuring(folders), _alone(observer.waiting), contextlib.ExitStack() as stack:
         try:
             sides = [stack.enter_context(checked_out(run)) for run in runs]
             events = measure(plan, sides, [run.trials for run in runs], observer.progress)

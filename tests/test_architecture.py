@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # What the modules of a room may import of the harness; `core` is allowed everywhere.
 MAY_IMPORT = {
-    "__init__": set(),
+    "__init__": {"report", "store"},
     "core": set(),
     "git": set(),
     "catalog": set(),
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "analysis": set(),
     "store": set(),
     "formats": {"analysis", "store"},
+    "report": {"analysis", "formats", "store"},
     "resolve": {"git", "store"},
     "revisions": {"git", "launch"},
     "run": {"analysis", "launch", "plan", "revisions", "store"},
@@ -41,11 +42,17 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "pyarrow": {"store"},
+    "duckdb": {"store"},
+    "fsspec": {"store"},
+    "upath": {"store"},
+    "pandas": {"report", "store"},
+    "plotly": {"report"},
+    "jinja2": {"report"},
     "pynvml": {"detect", "probes"},
     "psutil": {"launch"},
     "pyperf": {"selftest"},
     "scipy": {"analysis", "selftest"},
-    "numpy": {"analysis"},
+    "numpy": {"analysis", "report"},
 }
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.analysis.changes import STABLE, Change, Finding, find_changes
 from harness.analysis.ranks import FEWEST
 from harness.core.case import Case
 from harness.core.comparison import direction
-from harness.core.errors import unknown
 from harness.core.metric import metric_of
 
 if TYPE_CHECKING:
@@ -111,23 +109,6 @@ class History:
 
     series: tuple[Series, ...]
     environment_changes: tuple[EnvironmentChange, ...]
-
-
-def matching_cases(summaries: Iterable[RunSummary], word: str) -> set[str]:
-    """Return the cases whose id a word is, is a part of, or fits with ``*`` and ``?``; all for an empty word.
-
-    Raises:
-        UsageError: there is none; the message has the nearest.
-    """
-    cases = {measurement.case for summary in summaries for measurement in summary.measurements}
-    known = {case.id for case in cases}
-    pattern = f"*{word.replace('[', '[[]')}*"  # the brackets of an id are no character class
-    found = {word} if word in known else {case for case in known if fnmatchcase(case, pattern)}
-    if not found:
-        raise unknown(
-            "case", word, known if "[" in word else {c.workload for c in cases} | {c.implementation for c in cases}
-        )
-    return found
 
 
 def build_history(

@@ -23,9 +23,10 @@ def history_command(
     json: Annotated[bool, typer.Option("--json", help="Print the history as JSON.")] = False,
 ) -> int:
     """Find where a case became slower or faster over all runs that are kept, and between which commits."""
-    from harness.analysis.history import build_history, matching_cases
+    from harness.analysis.history import build_history
     from harness.cli.series import print_history, print_history_json
     from harness.core.errors import UsageError, unknown
+    from harness.core.matching import matching
     from harness.git import ancestors, commit_of, topology
     from harness.store.find import find_runs
     from harness.store.summary import summaries
@@ -35,7 +36,7 @@ def history_command(
     runs = [found for found in read if not isinstance(found, str)]
     if not runs:
         raise UsageError("; ".join([f"there is no complete run in {results}", *unreadable[:_NAMED]]))
-    cases = matching_cases(runs, case)
+    cases = matching({row.case for run in runs for row in run.measurements}, case)
     metrics = {row.metric for run in runs for row in run.measurements if row.case.id in cases}
     if metric not in metrics:
         raise unknown("metric", metric, metrics)

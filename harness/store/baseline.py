@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError, UsageError
 from harness.store.find import BASELINES, headers
+from harness.store.place import mirrored, require_local
 from harness.store.read import read_run
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ def keep_baseline(results: Path, name: str, folder: Path) -> Path:
     """Copy a run to where baselines are kept, in place of an earlier one of that name and machine.
 
     Raises:
-        UsageError: the name will not do for a folder, or the run has not come to its end.
+        UsageError: the name will not do for a folder, the run has not come to its end, or results can only be read.
         HarnessError: the disk is full or gone.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"'{name}' cannot be the name of a baseline: use letters, digits, '.', '_' and '-'")
+    require_local(results)
     run = read_run(folder)
     if not run.complete:
         raise UsageError(f"{folder} is not complete; go on with: bench run --resume {folder}")
@@ -37,7 +39,8 @@ def keep_baseline(results: Path, name: str, folder: Path) -> Path:
     partial = home / f".{run.id}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(folder, partial)
+        with mirrored(folder) as here:
+            shutil.copytree(here, partial, ignore=shutil.ignore_patterns("*.html"))  # a page can be made again
         for one in earlier:
             shutil.rmtree(one)
         return partial.rename(home / run.id)

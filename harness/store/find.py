@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.run import COMPLETE
-from harness.store import schema
+from harness.store.layout import RUN
+from harness.store.place import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,15 +41,21 @@ class Header:
 
 
 def find_runs(results: Path) -> list[Path]:
-    """Return every run folder below a folder (``baselines/`` too), or the folder itself, by name: oldest first."""
-    return sorted((path.parent for path in results.rglob(schema.RUN)), key=lambda folder: folder.name)
+    """Return every run folder below a place (``baselines/`` too), or the place itself, by name: oldest first.
+
+    Raises:
+        UsageError: the place is of another machine, and cannot be reached.
+    """
+    with reached(results):
+        found = [path.parent for path in results.rglob(RUN)]
+    return sorted(found, key=lambda folder: (folder.name, str(folder)))
 
 
 def headers(results: Path) -> Iterator[Header]:
     """Yield what is known of every run that can be read, oldest first."""
     for folder in find_runs(results):
         try:
-            meta = json.loads((folder / schema.RUN).read_text())
+            meta = json.loads((folder / RUN).read_text())
             machine = meta["environment"]
             names = folder.relative_to(results).parts
             yield Header(

@@ -16,13 +16,16 @@ from harness.core.run import Run
 from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial, trial_from_json
 from harness.store import schema
+from harness.store.place import table_source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.core.case import Group
 
 _SAMPLE = [field.name for field in fields(Sample)]
+_TRIAL = [field.name for field in fields(Trial) if field.name != "samples"]
 
 
 def read_run(folder: Path) -> Run:
@@ -67,17 +70,25 @@ def _read_journal(folder: Path, meta: dict[str, Any]) -> list[Trial]:
 def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
     cases = {planned.case.id: planned.case for group in groups for planned in group.cases}
     try:
-        rows = pq.read_table(folder / schema.TRIALS).to_pylist()
-        samples = pq.read_table(folder / schema.SAMPLES).to_pylist()
+        rows = _columns(folder / schema.TRIALS, _TRIAL)
+        samples = _columns(folder / schema.SAMPLES, ("case", "launch", *_SAMPLE))
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{folder}: a table cannot be read: {error}") from None
-    trials = {
-        (row["case"], row["launch"]): Trial(
-            **{key: value for key, value in row.items() if key != "run_id"} | {"case": cases[row["case"]]}
-        )
-        for row in rows
-    }
-    for row in samples:
-        sample = Sample(**{name: row[name] for name in _SAMPLE if name in row})
-        trials[row["case"], row["launch"]].samples.append(sample)
+    trials = {}
+    try:
+        for row in zip(*rows.values(), strict=True):
+            values = dict(zip(rows, row, strict=True))
+            trials[values["case"], values["launch"]] = Trial(**{**values, "case": cases[values["case"]]})
+        # By position, for there may be a million: what an older version does not have comes last in a sample.
+        for case, launch, *rest in zip(*samples.values(), strict=True):
+            trials[case, launch].samples.append(Sample(*rest))
+    except KeyError as missing:
+        raise UsageError(f"{folder}: a table has {missing}, which the run does not") from None
     return list(trials.values())
+
+
+def _columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the columns that a table has of those that are wanted."""
+    with pq.ParquetFile(table_source(path)) as file:
+        table = file.read(columns=[name for name in names if name in file.schema_arrow.names])
+        return {name: table.column(name).to_pylist() for name in names if name in table.column_names}

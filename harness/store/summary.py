@@ -16,6 +16,7 @@ from harness.core.run import COMPLETE
 from harness.core.suite import Policy
 from harness.core.summary import RunSummary
 from harness.store import schema
+from harness.store.place import table_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,6 +78,6 @@ def _case(planned: dict[str, Any]) -> Case:
 
 
 def _measurements(folder: Path, cases: dict[str, Case]) -> Iterator[Measurement]:
-    for row in pq.ParquetFile(folder / schema.MEASUREMENTS).read(columns=_COLUMNS).to_pylist():
+    for row in pq.ParquetFile(table_source(folder / schema.MEASUREMENTS)).read(columns=_COLUMNS).to_pylist():
         flags = tuple(filter(None, row["flags"].split(",")))
         yield Measurement(**{**row, "case": cases[row["case"]], "flags": flags})

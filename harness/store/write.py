@@ -10,22 +10,24 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.core.case import group_to_json
 from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
-from harness.core.metric import metric_of
 from harness.core.run import COMPLETE, RUNNING
 from harness.core.trial import Launch, Rest, Trial, trial_to_json, utc_now
 from harness.store import schema
+from harness.store.place import require_local
+from harness.store.rows import measurement_table, sample_table, trial_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from harness.core.case import Case, Group
+    import pyarrow as pa
+
+    from harness.core.case import Group
     from harness.core.ceilings import Ceilings
     from harness.core.environment import Environment
     from harness.core.measurement import Measurement
@@ -88,8 +90,10 @@ def reopen(run: Run, groups: Iterable[Group]) -> None:
     """Let a run go on by another plan of the same cases.
 
     Raises:
+        UsageError: the run lies where it can only be read.
         HarnessError: the disk is full or gone.
     """
+    require_local(run.folder)
     events: list[dict[str, Any]] = [{"launch": launch} for launch in run.meta["launches"]]
     events += [{"rest": rest} for rest in run.meta.get("rests", ())]
     events += [{"trial": trial_to_json(trial)} for trial in run.trials]
@@ -133,9 +137,9 @@ def write_tables(
     trials = list(trials)
     run_id = meta["run_id"]
     try:
-        _table(folder / schema.SAMPLES, _sample_rows(run_id, trials), schema.SAMPLES_SCHEMA)
-        _table(folder / schema.TRIALS, _trial_rows(run_id, trials), schema.TRIALS_SCHEMA)
-        _table(folder / schema.MEASUREMENTS, _measurement_rows(run_id, measurements), schema.MEASUREMENTS_SCHEMA)
+        _write(folder / schema.SAMPLES, sample_table(run_id, trials))
+        _write(folder / schema.TRIALS, trial_table(run_id, trials))
+        _write(folder / schema.MEASUREMENTS, measurement_table(run_id, measurements))
         ended = {**meta, "state": state, "ended_at": utc_now()}
         _replace(folder / schema.RUN, json.dumps(ended, indent=1).encode())
         if state == COMPLETE:
@@ -144,43 +148,10 @@ def write_tables(
         raise HarnessError(f"cannot write to {folder}: {error.strerror}; the journal there is whole") from None
 
 
-def _case_columns(run_id: str, case: Case) -> dict[str, str]:
-    """Return the columns that name a case, the same in every table."""
-    return {
-        "run_id": run_id,
-        "case": case.id,
-        "group": case.group,
-        "workload": case.workload,
-        "implementation": case.implementation,
-        "params": case.params_json,
-    }
-
-
-def _sample_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
-    for trial in trials:
-        names = _case_columns(run_id, trial.case)
-        for sample in trial.samples:
-            yield {**names, "launch": trial.launch, **vars(sample), "unit": metric_of(sample.metric).unit}
-
-
-def _trial_rows(run_id: str, trials: Iterable[Trial]) -> Iterator[dict[str, Any]]:
-    for trial in trials:
-        yield {**vars(trial), "run_id": run_id, "case": trial.case.id}
-
-
-def _measurement_rows(run_id: str, measurements: Iterable[Measurement]) -> Iterator[dict[str, Any]]:
-    for row in measurements:
-        yield {**vars(row), **_case_columns(run_id, row.case), "unit": row.unit, "flags": ",".join(row.flags)}
-
-
-def _table(path: Path, rows: Iterable[Mapping[str, Any]], form: pa.Schema) -> None:
-    """Write the columns of a form, under another name first: a reader sees a whole file or none."""
-    columns: dict[str, list[Any]] = {name: [] for name in form.names}
-    for row in rows:
-        for name, values in columns.items():
-            values.append(row[name])
+def _write(path: Path, table: pa.Table) -> None:
+    """Write a table under another name first: a reader sees a whole file or none."""
     partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pydict(columns, schema=form), partial, compression="zstd")
+    pq.write_table(table, partial, compression="zstd")
     partial.replace(path)
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.history import History, Series, build_history, matching_cases
+from harness.analysis.history import History, Series, build_history
 from harness.core.case import Case
 from harness.core.environment import Environment
-from harness.core.errors import UsageError
 from harness.core.measurement import Measurement
 from harness.core.suite import Policy
 from harness.core.summary import RunSummary
@@ -184,13 +183,3 @@ def test_zeros_are_stable_if_they_are_all_and_have_no_verdict_if_they_are_not() 
 def test_a_number_that_is_none_is_no_point() -> None:
     runs = [a_run(moment, float("nan") if moment % 2 else 1.0) for moment in range(30)]
     assert len(only(history(runs)).points) == 15
-
-
-def test_a_pattern_finds_its_cases_and_brackets_are_no_pattern() -> None:
-    runs = [a_run(0, 1.0, cases=(CASE, OTHER))]
-    assert matching_cases(runs, "") == matching_cases(runs, "work/") == {CASE.id, OTHER.id}
-    assert matching_cases(runs, "plain[n=4]") == matching_cases(runs, "p*[n=?]") == {CASE.id}
-    with pytest.raises(UsageError, match="did you mean 'plain'"):
-        matching_cases(runs, "plane")
-    with pytest.raises(UsageError, match=r"did you mean 'work/plain\[n=4\]'"):
-        matching_cases(runs, "work/plain[n=5]")
