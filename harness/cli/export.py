@@ -1,4 +1,4 @@
-"""``bench export`` and ``bench import``: runs for other tools, and their results as runs."""
+"""``bench export`` and ``bench import``: runs for other tools and machines, and what comes from them as runs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,90 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
+from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.rows import Row
 
+_AUTO = "auto"
+
 
 def export_command(
-    run: Annotated[str, typer.Argument(help="The run: a folder, a name, or latest.")],
-    format: Annotated[str, typer.Option("--format", help="csv, json, markdown, pytest-benchmark or pytorch-v3.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="A run: a folder, a name, or latest.")],
+    format: Annotated[
+        str | None, typer.Option("--format", help="csv, json, markdown, pytest-benchmark or pytorch-v3.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write there; a file that is there is replaced."),
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.zip", help="Pack whole runs there, with all sides; bench import unpacks them."),
+    ] = None,
     results: RESULTS = Path("results"),
 ) -> None:
-    """Write a run in a form that other tools read."""
-    from harness.formats.exports import export, save
+    """Write a run in a form that other tools read, or runs as one file for another machine."""
+    if (format is None) == (bundle is None):
+        raise UsageError("give --format NAME, for another tool, or --bundle FILE.zip, for another machine: one of them")
+    if bundle and output:
+        raise UsageError("--output is for --format; a bundle is written to the file that --bundle names")
+    if format and len(runs) > 1:
+        raise UsageError("--format takes one run; --bundle takes several")
     from harness.resolve import resolve_run
+
+    folders = [resolve_run(run, results) for run in runs]
+    if bundle:
+        _write_bundle(folders, bundle)
+    else:
+        _write_format(folders[0], str(format), output)
+
+
+def import_command(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="JSON files, each of one invocation; or bundles.")
+    ],
+    results: Annotated[Path, typer.Option(help="The folder in which the run's folder is made.")] = Path("results"),
+    format: Annotated[str, typer.Option("--format", help="auto, pytest-benchmark or google-benchmark.")] = _AUTO,
+) -> None:
+    """Make one run of results of pytest-benchmark or google/benchmark, each file a launch; or unpack bundles of runs.
+
+    The folder of each run is printed.
+    """
+    from harness.formats.imports import import_files
+    from harness.store.unbundle import is_bundle
+
+    bundles = [file for file in files if is_bundle(file)]
+    if bundles and (len(bundles) < len(files) or format != _AUTO):
+        raise UsageError(f"{bundles[0]} is a bundle: import it without --format, and without files of other tools")
+    if bundles:
+        _unpack(bundles, results)
+        return
+    imported = import_files(files, results, format, sys.argv)
+    typer.echo(imported.folder)
+    for note in imported.notes:
+        typer.echo(f"bench: {note}", err=True)
+
+
+def _write_bundle(folders: Sequence[Path], path: Path) -> None:
+    """Pack runs, each with the other sides of it: without them it could not be compared."""
+    from harness.formats.exports import save
+    from harness.run import open_run
+    from harness.store.bundle import bundle
+
+    sides = [side for folder in folders for side in open_run(folder)]
+    save(bundle(sides), path)
+    for side in dict.fromkeys(side.folder for side in sides if not side.complete):
+        _warn_incomplete(side)
+
+
+def _write_format(folder: Path, format: str, output: Path | None) -> None:
+    from harness.formats.exports import export, save
     from harness.store.read import read_run
 
-    found = read_run(resolve_run(run, results))
+    found = read_run(folder)
     exported = export(found, format)
     content = exported.text.encode("utf-8", "backslashreplace")
     if output is None:
@@ -38,22 +100,24 @@ def export_command(
     else:
         save(content, output)
     if not found.complete:
-        typer.echo(f"bench: {found.folder} is not complete; this is what there is so far", err=True)
+        _warn_incomplete(found.folder)
     _report(exported.left_out, format)
 
 
-def import_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON files, each of one invocation.")],
-    results: Annotated[Path, typer.Option(help="The folder in which the run's folder is made.")] = Path("results"),
-    format: Annotated[str, typer.Option("--format", help="auto, pytest-benchmark or google-benchmark.")] = "auto",
-) -> None:
-    """Make one run of results of pytest-benchmark or google/benchmark, each file a launch, and print its folder."""
-    from harness.formats.imports import import_files
+def _unpack(bundles: Sequence[Path], results: Path) -> None:
+    """Unpack one bundle after the other, each whole or not at all."""
+    from harness.store.unbundle import unbundle
 
-    imported = import_files(files, results, format, sys.argv)
-    typer.echo(imported.folder)
-    for note in imported.notes:
-        typer.echo(f"bench: {note}", err=True)
+    for path in bundles:
+        found = unbundle(path, results)
+        for folder in (*found.new, *found.known):
+            typer.echo(folder)
+        for folder in found.known:
+            typer.echo(f"bench: {folder} is there already, with the same content", err=True)
+
+
+def _warn_incomplete(folder: Path) -> None:
+    typer.echo(f"bench: {folder} is not complete; this is what there is so far", err=True)
 
 
 def _report(left_out: Sequence[Row], format: str) -> None:

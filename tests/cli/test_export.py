@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from harness.formats.exports import FORMATS
 from harness.formats.imports import AUTO, READERS
+from harness.store.bundle import bundle
 from harness.store.read import read_run
 
 BENCH = str(Path(sys.executable).with_name("bench"))
@@ -99,7 +101,7 @@ def test_a_run_that_is_not_complete_is_exported_as_far_as_it_is(place: Path) -> 
     [
         (("export", "nowhere", "--format", "csv"), "unknown run 'nowhere'"),
         (("export", "RUN", "--format", "cvs"), "unknown format 'cvs'; did you mean 'csv'?"),
-        (("export", "RUN"), "Missing option '--format'"),
+        (("export", "RUN"), "give --format NAME, for another tool, or --bundle FILE.zip, for another machine"),
         (("export", "RUN", "--format", "csv", "-o", "/proc/no/out"), "cannot write to /proc/no/out"),
         (("import",), "Missing argument 'FILE'"),
         (("import", "nowhere.json"), "nowhere.json: No such file"),
@@ -123,6 +125,84 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
     assert sorted(place.rglob("*")) == before
 
 
+def test_runs_go_to_another_machine_in_one_file(place: Path) -> None:
+    folders = sorted(bench("import", name).stdout.strip() for name in ("google.json", "0.json"))
+    done = bench("export", *folders, "--bundle", "all.zip")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = bench("import", "all.zip", "--results", "far/away")
+    there = [str(Path("far/away", Path(folder).name)) for folder in folders]
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, there, "")
+    again = bench("import", "all.zip", "--results", "far/away")
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    assert again.stderr == "".join(f"bench: {folder} is there already, with the same content\n" for folder in there)
+    shown = [bench("export", folder, "--format", "csv").stdout for folder in (folders[0], there[0])]
+    assert shown[0] == shown[1] != ""
+    Path(there[0], "run.json").unlink()
+    refused = bench("import", "all.zip", "--results", "far/away")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"bench: {there[0]} is there already, with another content; nothing was imported\n"
+    assert sorted(Path("far").rglob(".*")) == []
+
+
+def write_bundles(folder: str) -> None:
+    """Write a bundle of a run, half of it, and files that only look like one."""
+    Path("kept.zip").write_bytes(bundle([read_run(Path(folder))]))
+    Path("half").write_bytes(Path("kept.zip").read_bytes()[:-100])
+    with zipfile.ZipFile("outside.zip", "w") as archive:
+        archive.writestr("../run.json", "{}")
+    link = zipfile.ZipInfo(f"{Path(folder).name}/run.json")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile("link.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+
+
+BUNDLES = (
+    (("export", "RUN", "--format", "csv", "--bundle", "a.zip"), "for another machine: one of them"),
+    (("export", "RUN", "--bundle", "a.zip", "-o", "out"), "--output is for --format"),
+    (("export", "RUN", "RUN", "--format", "csv"), "--format takes one run"),
+    (("export", "RUN", "--bundle", "/proc/no/a.zip"), "cannot write to /proc/no/a.zip"),
+    (("export", "RUN", "nowhere", "--bundle", "a.zip"), "unknown run 'nowhere'"),
+    (("import", "nowhere.zip"), "nowhere.zip: no such file"),
+    (("import", "kept.zip", "--results", "/proc/no"), "cannot write to /proc/no"),
+    (("import", "kept.zip", "--results", "0.json"), "cannot write to 0.json"),
+    (
+        ("import", "kept.zip", "0.json", "--format", "pytest-benchmark"),
+        "kept.zip is a bundle: import it without --format, and without files of",
+    ),
+    (("import", "half"), "half: not a zip file, or a damaged one"),
+    (("import", "outside.zip"), "outside.zip: the member '../run.json' is not a file of a run"),
+    (("import", "link.zip"), "run.json' is a link, a folder or a device"),
+)
+
+
+def test_a_bundle_that_cannot_be_written_or_taken_is_one_line_and_leaves_nothing(place: Path) -> None:
+    folder = bench("import", "google.json").stdout.strip()
+    write_bundles(folder)
+    before = sorted(place.rglob("*"))
+    for arguments, message in BUNDLES:
+        done = bench(*(word.replace("RUN", folder) for word in arguments))
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), arguments
+        assert message in done.stderr
+        assert sorted(place.rglob("*")) == before
+
+
+def test_all_sides_of_a_run_are_packed_together(place: Path) -> None:
+    folder = Path(bench("import", "google.json").stdout.strip())
+    meta = json.loads((folder / "run.json").read_text())
+    for role in ("base", "new"):
+        side = folder.with_name(f"{folder.name}-{role}")
+        side.mkdir()
+        described = {"run_id": side.name, "revision": {"role": role, "together": folder.name}, "state": "interrupted"}
+        (side / "run.json").write_text(json.dumps({**meta, **described}))
+        (side / "journal.jsonl").write_text("")
+    done = bench("export", f"{folder}-new", f"{folder}-base", "--bundle", "sides.zip")
+    assert done.returncode == 0
+    assert done.stderr.count("is not complete; this is what there is so far\n") == 2
+    names = [f"{folder.name}-{role}/{name}" for role in ("base", "new") for name in ("journal.jsonl", "run.json")]
+    assert zipfile.ZipFile("sides.zip").namelist() == names
+    assert bench("import", "sides.zip", "--results", "far").returncode == 0
+
+
 def test_a_disk_that_fills_up_leaves_no_half_run_and_no_half_file(place: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -138,7 +218,13 @@ def test_a_disk_that_fills_up_leaves_no_half_run_and_no_half_file(place: Path) -
     before = sorted(place.iterdir())
     done = bench("export", folder, "--format", "pytest-benchmark", "-o", "out", preexec_fn=limit)
     assert (done.returncode, done.stderr) == (2, "bench: cannot write to out: File too large\n")
+    done = bench("export", folder, "--bundle", "a.zip", preexec_fn=limit)
+    assert (done.returncode, done.stderr) == (2, "bench: cannot write to a.zip: File too large\n")
     assert sorted(place.iterdir()) == before
+    bench("export", folder, "--bundle", "a.zip")
+    done = bench("import", "a.zip", "--results", "far", preexec_fn=limit)
+    assert (done.returncode, done.stderr) == (4, f"bench: cannot write to {place}: File too large\n")
+    assert sorted(place.iterdir()) == sorted([*before, place / "a.zip"])
 
 
 def test_help_names_every_format_and_what_happens_to_a_file_that_is_there(place: Path) -> None:

@@ -1,0 +1,72 @@
+"""Text from files as text: nothing in it moves the cursor, changes colours or turns lines around."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.formats.found import clean
+
+if TYPE_CHECKING:
+    from harness.core.run import Run
+    from harness.core.trial import Sample, Trial
+
+T = TypeVar("T")
+
+# What stands for a character where the output cannot hold it, one for one, so that columns stay columns.
+_NEAREST = str.maketrans("▁▂▃▄▅▆▇█─├┤●▲·…±×÷", "_.-:=+*#-[]o^..~x/")  # noqa: RUF001
+_HANDLER = "bench.nearest"
+
+
+def plain(value: T) -> T:
+    """Return a value with every text in it on one line, without control characters and marks of direction."""
+    found: Any = value
+    if isinstance(value, str):
+        found = value if value.isprintable() else clean(value)
+    elif isinstance(value, list | tuple):
+        found = type(value)(map(plain, value))
+    elif isinstance(value, dict):
+        found = {plain(key): plain(item) for key, item in value.items()}
+    elif is_dataclass(value) and not isinstance(value, type):
+        found = replace(value, **{field.name: plain(getattr(value, field.name)) for field in fields(value)})
+    return found  # type: ignore[no-any-return]
+
+
+def plain_run(run: Run) -> Run:
+    """Return a run that can be printed, whoever wrote it."""
+    return replace(
+        run,
+        meta=plain(run.meta),
+        groups=plain(run.groups),
+        policy=plain(run.policy),
+        environment=plain(run.environment),
+        trials=tuple(map(_plain_trial, run.trials)),
+    )
+
+
+def tolerate_encoding() -> None:
+    """Let what the standard output cannot hold be printed as the nearest character that it can, not end the command."""
+    codecs.register_error(_HANDLER, _nearest)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=_HANDLER)
+
+
+def _plain_trial(trial: Trial) -> Trial:
+    log = "\n".join(map(clean, trial.log.splitlines()))
+    return replace(plain(replace(trial, log="", samples=[])), log=log, samples=_plain_samples(trial.samples))
+
+
+def _plain_samples(samples: list[Sample]) -> list[Sample]:
+    """Return samples as they are where their few different texts are printable: there may be a million of them."""
+    texts = {text for sample in samples for text in (sample.metric, sample.flags, sample.provenance)}
+    return samples if all(map(str.isprintable, texts)) else [plain(sample) for sample in samples]
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    found = error.object[error.start : error.end].translate(_NEAREST)
+    return "".join(character if character.isascii() else "?" for character in found), error.end
