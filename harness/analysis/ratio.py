@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,18 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of times with its 95 % interval; ``paired`` tells whether the two took turns."""
+    """A ratio of times with its 95 % interval.
+
+    Attributes:
+        paired: whether the two took turns.
+        detectable: the smallest relative difference that such data show in four of five tries.
+    """
 
     value: float
     ci_low: float
     ci_high: float
     paired: bool
+    detectable: float = math.nan
 
 
 def time_ratio(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool) -> Ratio | None:
     """Return the ratio of times, case over baseline, or None where one of them has no times in common launches."""
     found = log_ratio(case, baseline, PRIMARY, paired=paired)
-    return Ratio(factor(found.centre), factor(found.low), factor(found.high), paired) if found else None
+    if not found:
+        return None
+    return Ratio(factor(found.centre), factor(found.low), factor(found.high), paired, factor(found.detectable) - 1)
 
 
 def log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:

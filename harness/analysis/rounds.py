@@ -25,7 +25,11 @@ def round_medians(trials: Iterable[Trial], metric: str = PRIMARY) -> dict[int, d
             if sample.metric == metric and sample.round >= 0:
                 rounds[sample.round].append(sample.value)
         if rounds and trial.status == OK:
-            medians[trial.launch] = {number: statistics.median(values) for number, values in rounds.items()}
+            # Most rounds of a slow step have one sample, and a report reads a hundred thousand of them.
+            medians[trial.launch] = {
+                number: values[0] if len(values) == 1 else statistics.median(values)
+                for number, values in rounds.items()
+            }
     return medians
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from harness.analysis.summary import EMPTY, summarise
 from harness.core.trial import OK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.core.case import Case, Group
     from harness.core.measurement import Measurement
@@ -50,18 +52,20 @@ class GroupTable:
 
 def result_tables(groups: Sequence[Group], trials: Iterable[Trial], context: Context = EMPTY) -> list[GroupTable]:
     """Return a table for each group, in the order of the plan; a case that has no trial yet has no line."""
-    trials = list(trials)
-    measurements = summarise(groups, trials, context)
-    tables = []
-    for group in groups:
-        mine = {planned.case: [t for t in trials if t.case == planned.case] for planned in group.cases}
-        baseline = next((ts for case, ts in mine.items() if case.implementation == group.baseline), [])
-        rows = []
-        for case, its in mine.items():
-            if its:
-                worst = next((trial for trial in its if trial.status != OK), its[0])
-                ratio = time_ratio(its, baseline, paired=group.interleaved) if its is not baseline else None
-                metrics = {m.metric: m for m in measurements if m.case == case}
-                rows.append(Row(case, worst.status, worst.message, metrics, ratio))
-        tables.append(GroupTable(group, tuple(rows)))
-    return tables
+    ended, measured = defaultdict[object, list["Trial"]](list), defaultdict[object, dict[str, "Measurement"]](dict)
+    for trial in trials:
+        ended[trial.case].append(trial)
+    for row in summarise(groups, itertools.chain(*ended.values()), context):
+        measured[row.case][row.metric] = row
+    return [GroupTable(group, tuple(_rows(group, ended, measured))) for group in groups]
+
+
+def _rows(
+    group: Group, ended: Mapping[object, list[Trial]], measured: Mapping[object, dict[str, Measurement]]
+) -> Iterator[Row]:
+    baseline = next((ended[one.case] for one in group.cases if one.case.implementation == group.baseline), [])
+    for case in (planned.case for planned in group.cases):
+        if its := ended[case]:
+            worst = next((trial for trial in its if trial.status != OK), its[0])
+            ratio = time_ratio(its, baseline, paired=group.interleaved) if its is not baseline else None
+            yield Row(case, worst.status, worst.message, measured[case], ratio)

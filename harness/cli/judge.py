@@ -15,10 +15,12 @@ from rich.text import Text
 
 from harness.cli.console import console
 from harness.cli.options import parsed
+from harness.cli.page import write_page
 from harness.cli.progress import Terminal
 from harness.cli.verdicts import print_report, report_json
 from harness.core.axis import parse_duration, parse_percent
 from harness.core.errors import EXIT_FAILED, EXIT_OK, UsageError
+from harness.core.run import took_turns
 from harness.detect import detect
 from harness.formats.exports import save
 from harness.formats.github import headline, workflow_commands, write_summary
@@ -58,6 +60,8 @@ def judge_and_print(
     base, new = _pair(folder, baseline, results)
     with Terminal(new.launches, silent=json) as terminal:
         verdict = gate(base, new, rules, detect(), terminal.observer, budget_s=budget_s, despite=despite)
+    if verdict.looks > 1 and took_turns(base, new):
+        write_page((verdict.report.base, verdict.report.new))
     if json:
         typer.echo(json_text.dumps(finite(_document(verdict)), indent=1))
     else:

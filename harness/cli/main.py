@@ -16,8 +16,12 @@ from harness.cli.export import export_command, import_command
 from harness.cli.gate import gate_command
 from harness.cli.history import history_command
 from harness.cli.list import list_command
+from harness.cli.report import report_command
+from harness.cli.results import results_app
 from harness.cli.run import bisect_app, run_app
 from harness.cli.selftest import selftest_command
+from harness.cli.show import show_command
+from harness.cli.site import site_command
 from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
 
 app = typer.Typer(
@@ -29,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(run_app, name="run", rich_help_panel="Measure")
+app.command("show", rich_help_panel="Measure")(show_command)
 app.command("list", rich_help_panel="Measure")(list_command)
 app.command("doctor", rich_help_panel="Measure")(doctor_command)
 app.command("selftest", rich_help_panel="Measure")(selftest_command)
@@ -37,6 +42,9 @@ app.command("gate", rich_help_panel="Judge")(gate_command)
 app.add_typer(baseline_app, name="baseline", rich_help_panel="Judge")
 app.command("history", rich_help_panel="Judge")(history_command)
 app.add_typer(bisect_app, name="bisect", rich_help_panel="Judge")
+app.add_typer(results_app, name="results", rich_help_panel="Exchange")
+app.command("report", rich_help_panel="Show")(report_command)
+app.command("site", rich_help_panel="Exchange")(site_command)
 app.command("export", rich_help_panel="Exchange")(export_command)
 app.command("import", rich_help_panel="Exchange")(import_command)
 

@@ -10,6 +10,7 @@ import typer
 
 from harness.analysis.rows import result_tables
 from harness.cli.broken import report_broken
+from harness.cli.page import write_page
 from harness.cli.progress import Terminal
 from harness.cli.table import print_json, print_plan, print_tables
 from harness.cli.verdicts import print_comparison
@@ -70,6 +71,7 @@ def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
 def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
     with Terminal(runs[-1].launches, silent=quiet) as terminal:
         runs, code = execute(runs, terminal.observer)
+    report = write_page(runs)
     if quiet:
         typer.echo(runs[-1].folder)
     elif len(runs) > 1:
@@ -78,6 +80,8 @@ def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
         print_json(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
     else:
         print_tables(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
+    if report and not (quiet or json):
+        typer.echo(report)
     return code
 
 

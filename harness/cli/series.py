@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics
 from dataclasses import asdict
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,21 +14,20 @@ from rich.text import Text
 from harness.analysis.changes import CHANGED, DRIFT, STABLE
 from harness.analysis.history import BY_COMMIT
 from harness.cli.console import console
+from harness.cli.plots import sparkline
 from harness.core.comparison import IMPROVEMENTS, REGRESSIONS
 from harness.core.metric import format_value, metric_of
+from harness.formats.changes import change_sentence, commit_name
+from harness.formats.command import bisect_command, can_be_bisected
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.analysis.history import History, Point, Series, Step, Where
-    from harness.core.case import Case
+    from harness.analysis.history import History, Series, Where
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
 # A trend has this many blocks, or fewer where the terminal leaves no room beside the other columns.
 _WIDTH, _FEWEST, _OTHERS = 40, 12, 56
-# The whole height of a trend is at least this share of its middle: noise should not look like mountains.
-_HEIGHT = 0.1
 _NAMED = 5
 
 
@@ -70,17 +67,6 @@ def print_history_json(history: History, unreadable: Sequence[str]) -> None:
         "unreadable": list(unreadable),
     }
     typer.echo(json.dumps(finite(document), indent=1))
-
-
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Draw values as blocks; where there are more than fit, neighbours share one at their median."""
-    if len(values) > width:
-        edges = [len(values) * index // width for index in range(width + 1)]
-        values = [statistics.median(values[start:end]) for start, end in pairwise(edges)]
-    middle = (min(values) + max(values)) / 2
-    height = max(max(values) - min(values), _HEIGHT * abs(middle)) or 1.0
-    top = len(_BLOCKS) - 1
-    return "".join(_BLOCKS[round(top * (0.5 + (value - middle) / height))] for value in values)
 
 
 def _table(mine: Sequence[Series], names: dict[Where, str], width: int) -> Table:
@@ -138,40 +124,12 @@ def _lines(series: Series, name: str) -> Iterator[tuple[str, str]]:
     if series.note:
         yield f"{name} {series.label}: {series.note}", "yellow"
     if series.label == DRIFT:
-        ends = f"{_commit(series.points[0])}..{_commit(series.points[-1])}"
+        ends = f"{commit_name(series.points[0])}..{commit_name(series.points[-1])}"
         yield f"{name} drifts {series.direction}, {series.drift:+.1%} over {ends}", _colour(series.direction)
     for step in series.changes:
-        yield f"{name} {_step(step)}", _colour(step.direction)
-        if _can_be_searched(step):
-            yield f"  {_search(series.where.case, step)}", "dim"
-
-
-def _step(step: Step) -> str:
-    change = step.change
-    size = f"{step.direction}, {change.size:+.1%} ({change.ci_low:+.1%} to {change.ci_high:+.1%})"
-    if step.within_commit:
-        return f"{size} between runs of {_commit(step.after)}: the code is not the cause"
-    return f"{size} in {_commit(step.before)}..{_commit(step.after)}"
-
-
-def _can_be_searched(step: Step) -> bool:
-    """Whether it is for the worse, and there are commits between the two points that could be measured."""
-    between = step.before.commit != step.after.commit and step.direction in REGRESSIONS
-    return between and all(point.known and not point.dirty for point in (step.before, step.after))
-
-
-def _search(case: Case, step: Step) -> str:
-    """Write the command that finds the commit."""
-    axes = " ".join(f"--{name.replace('_', '-')} {str(value).lower()}" for name, value in case.point)
-    commits = f"{_commit(step.before)}..{_commit(step.after)}"
-    return f"bench bisect {case.workload} --impl {case.implementation} {axes} --against {commits}"
-
-
-def _commit(point: Point) -> str:
-    """Write the commit of a point: ``+`` for changes that were not committed, ``?`` where git does not know it."""
-    if not point.commit:
-        return point.run
-    return f"{point.commit[:10]}{'+' if point.dirty else ''}{'' if point.known else '?'}"
+        yield f"{name} {change_sentence(step)}", _colour(step.direction)
+        if can_be_bisected(step):
+            yield f"  {bisect_command(series.where.case, step)}", "dim"
 
 
 def _notes(series: Sequence[Series], earlier: int) -> Iterator[str]:
@@ -180,7 +138,7 @@ def _notes(series: Sequence[Series], earlier: int) -> Iterator[str]:
     if any(one.ordered_by == BY_COMMIT for one in series):
         yield "ordered by commit, and runs of one commit by time"
     if unknown:
-        commits = list(dict.fromkeys(_commit(point) for point in unknown))
+        commits = list(dict.fromkeys(commit_name(point) for point in unknown))
         more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
         yield f"ordered by time where git does not know every commit: {', '.join(commits[:_NAMED])}{more}"
     if earlier:

@@ -19,6 +19,7 @@ from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
 from harness.formats.cells import spread
 from harness.formats.json_document import finite
+from harness.formats.sentence import summary_line
 from harness.store.rules import read_rules
 
 if TYPE_CHECKING:
@@ -54,19 +55,6 @@ def print_report(report: Report) -> None:
     if hidden:
         out.print(Text(f"  {hidden} more comparisons of other metrics: equivalent", style="dim"), soft_wrap=True)
     out.print(Text(summary_line(report), style="bold"), soft_wrap=True)
-
-
-def summary_line(report: Report) -> str:
-    """Write how many verdicts there are of each kind, the geometric mean of the ratios, and the worst of them."""
-    counts: dict[str, int] = {}
-    for row in report.rows:
-        counts[row.verdict] = counts.get(row.verdict, 0) + 1
-    parts = [", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
-    if report.ratios:
-        parts.append(f"time, geometric mean {three_digits(report.geometric_mean)}")
-        worst = max((row for row in report.rows if row.metric == PRIMARY and row.ratio > 0), key=lambda row: row.ratio)
-        parts.append(f"at worst {three_digits(worst.ratio)} ({worst.case.id})")
-    return "; ".join(parts)
 
 
 def report_json(report: Report) -> dict[str, Any]:

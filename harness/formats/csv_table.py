@@ -40,7 +40,7 @@ def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
     for table in tables:
         for row in table.rows:
             for line in _lines(run.id, row):
-                writer.writerow({column: _cell(value) for column, value in line.items()})
+                writer.writerow({column: cell(value) for column, value in line.items()})
     return Exported(out.getvalue())
 
 
@@ -82,7 +82,8 @@ def _ratio(row: Row) -> dict[str, Any]:
     return {"ratio": row.ratio.value, "ratio_ci_low": row.ratio.ci_low, "ratio_ci_high": row.ratio.ci_high}
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value as it may stand in a file that a spreadsheet opens: finite or empty, on one line, no formula."""
     if isinstance(value, float):
         return value if math.isfinite(value) else ""
     if not isinstance(value, str):

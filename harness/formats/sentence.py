@@ -1,13 +1,14 @@
-"""A comparison in a sentence, the same wherever it is said."""
+"""Comparisons in a sentence, the same wherever it is said."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from harness.core.metric import format_value, metric_of
+from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
 
 if TYPE_CHECKING:
+    from harness.analysis.compare import Report
     from harness.core.comparison import Comparison
 
 
@@ -22,3 +23,16 @@ def sentence(row: Comparison) -> str:
     if math.isfinite(row.ci_high):
         said += f" ({row.ci_low:.3f} to {row.ci_high:.3f})"
     return f"{said}; {row.note}" if row.note else said
+
+
+def summary_line(report: Report) -> str:
+    """Write how many verdicts there are of each kind, the geometric mean of the ratios, and the worst of them."""
+    counts: dict[str, int] = {}
+    for row in report.rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    parts = [", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
+    if report.ratios:
+        parts.append(f"time, geometric mean {three_digits(report.geometric_mean)}")
+        worst = max((row for row in report.rows if row.metric == PRIMARY and row.ratio > 0), key=lambda row: row.ratio)
+        parts.append(f"at worst {three_digits(worst.ratio)} ({worst.case.id})")
+    return "; ".join(parts)

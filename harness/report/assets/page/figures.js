@@ -1,0 +1,154 @@
+// Draws the figures: with the cases that are shown, in the colours of the theme, and only once they come into view.
+"use strict";
+
+const decoded = new Map();
+const kinds = { f4: Float32Array, f8: Float64Array, i2: Int16Array, i4: Int32Array };
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const narrow = () => window.innerWidth < 640;
+
+function arrayOf(number) {
+  if (!decoded.has(number)) {
+    const [kind, text] = data.arrays[number];
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    decoded.set(number, new kinds[kind](bytes.buffer));
+  }
+  return decoded.get(number);
+}
+
+// A copy of a specification, with arrays in place of their numbers and colours in place of their names.
+function resolved(value) {
+  if (Array.isArray(value)) return value.map(resolved);
+  if (typeof value === "string") return value.startsWith("var(--") ? css(value.slice(4, -1)) : value;
+  if (value === null || typeof value !== "object") return value;
+  if ("$" in value) return arrayOf(value.$);
+  const copy = {};
+  for (const key in value) copy[key] = key === "meta" ? value.meta : resolved(value[key]);
+  return copy;
+}
+
+function isShown(cases, shown) {
+  if (cases === null || cases === undefined) return true;
+  return Array.isArray(cases) ? cases.every((one) => shown[one]) : shown[cases];
+}
+
+// Every array of a trace that has a value for each point, without the points of hidden cases.
+function masked(value, keep) {
+  if (ArrayBuffer.isView(value) || Array.isArray(value)) {
+    return value.length === keep.length ? Array.from(value).filter((_, index) => keep[index]) : value;
+  }
+  if (value === null || typeof value !== "object") return value;
+  const copy = {};
+  for (const key in value) copy[key] = key === "meta" ? value.meta : masked(value[key], keep);
+  return copy;
+}
+
+function maskedMap(trace, shown) {
+  const keep = trace.meta.cases.map((row) => row.map((one) => one !== null && isShown(one, shown)));
+  const rows = keep.map((row) => row.some(Boolean));
+  const columns = trace.x.map((_, column) => keep.some((row) => row[column]));
+  const cut = (matrix, clear) =>
+    matrix
+      .map((row, y) => Array.from(row).map((cell, x) => (keep[y][x] ? cell : clear)).filter((_, x) => columns[x]))
+      .filter((_, y) => rows[y]);
+  return {
+    ...trace,
+    x: trace.x.filter((_, column) => columns[column]),
+    y: trace.y.filter((_, row) => rows[row]),
+    z: cut(trace.z, null),
+    text: cut(trace.text, ""),
+    hovertext: cut(trace.hovertext, ""),
+    meta: { cases: cut(trace.meta.cases, null) },
+  };
+}
+
+function filtered(trace, shown) {
+  const meta = trace.meta || {};
+  if (trace.type === "heatmap" && meta.cases) return maskedMap(trace, shown);
+  if (meta.cases) {
+    const keep = meta.cases.map((cases) => isShown(cases, shown));
+    return { ...masked(trace, keep), meta: { cases: meta.cases.filter((_, index) => keep[index]) } };
+  }
+  return trace;
+}
+
+function isEmpty(trace) {
+  return trace.meta && trace.meta.cases && !trace.meta.cases.length;
+}
+
+function layoutOf(figure, traces, toggles) {
+  const axis = () => ({
+    gridcolor: css("--rule"), zerolinecolor: css("--rule"), linecolor: css("--rule"), automargin: true,
+    title: { standoff: 8 },
+  });
+  const base = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: css("--ink"), family: getComputedStyle(document.body).fontFamily, size: 12 },
+    margin: { l: 8, r: 12, t: 12, b: 8 }, height: narrow() ? 360 : 420, hovermode: "closest",
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", xanchor: "left" },
+    hoverlabel: { bgcolor: css("--soft"), font: { color: css("--ink") }, bordercolor: css("--rule") },
+  };
+  const layout = merged(base, resolved(figure.layout));
+  for (const name of ["xaxis", "yaxis", ...Object.keys(layout).filter((key) => /^[xy]axis\d+$/.test(key))]) {
+    layout[name] = merged(axis(), layout[name] || {});
+  }
+  for (const change of toggles) merged(layout, resolved(change));
+  if (figure.row_px) fitRows(layout, figure, traces);
+  return layout;
+}
+
+function fitRows(layout, figure, traces) {
+  const rows = new Set(traces.flatMap((trace) => Array.from(trace.y)));
+  layout.height = 110 + figure.row_px * Math.max(3, rows.size);
+  if (layout.yaxis.categoryarray) layout.yaxis.categoryarray = layout.yaxis.categoryarray.filter((row) => rows.has(row));
+  if (narrow()) layout.yaxis.tickfont = { size: 9 };
+}
+
+function merged(target, source) {
+  for (const key in source) {
+    const value = source[key];
+    const nested = value && typeof value === "object" && !Array.isArray(value) && !ArrayBuffer.isView(value);
+    target[key] = nested && target[key] && typeof target[key] === "object" ? merged(target[key], value) : value;
+  }
+  return target;
+}
+
+const config = { displaylogo: false, showSendToCloud: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const slots = [...document.querySelectorAll("[data-slot]")].map((box) => ({
+  box, plot: box.querySelector(".plot"), figures: data.slots[Number(box.dataset.slot)], near: false, drawn: "",
+}));
+
+// What a slot shows: the figure of the point in focus, or the one of all points; none where there is no data.
+function figureOf(slot) {
+  return slot.figures[""] || slot.figures[String(state.group)] || null;
+}
+
+function draw(slot, shown, view) {
+  if (!slot.near || slot.drawn === view) return;
+  slot.drawn = view;
+  const figure = figureOf(slot);
+  const traces = figure ? figure.data.map((trace) => filtered(resolved(trace), shown)).filter((one) => !isEmpty(one)) : [];
+  const visible = traces.filter((trace) => isShown((trace.meta || {}).case, shown));
+  slot.plot.hidden = !visible.length;
+  slot.box.dataset.empty = String(!visible.length);
+  if (!visible.length) return;
+  const toggles = [...slot.box.querySelectorAll("[data-toggle]:checked")].map((box) => figure.toggles[box.dataset.toggle]);
+  Plotly.react(slot.plot, visible, layoutOf(figure, visible, toggles), config);
+  if (!slot.plot.dataset.listens) {
+    slot.plot.dataset.listens = "yes";
+    slot.plot.on("plotly_click", (event) => focusOn(event.points[0]));
+  }
+}
+
+// A click on a point leads to the raw samples of its case.
+function focusOn(point) {
+  const meta = point.data.meta || {};
+  let number = meta.case;
+  if (meta.cases) number = Array.isArray(point.pointNumber) ? meta.cases[point.pointNumber[0]][point.pointNumber[1]] : meta.cases[point.pointNumber];
+  if (Array.isArray(number)) number = number[0];
+  const raw = document.querySelector(".focus");
+  if (number === undefined || number === null || !raw) return;
+  state.group = data.cases[number].group;
+  stateToForm();
+  update();
+  raw.closest("section").scrollIntoView();
+}

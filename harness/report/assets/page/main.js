@@ -1,0 +1,75 @@
+// Puts what the reader has chosen into effect.
+"use strict";
+
+const system = matchMedia("(prefers-color-scheme: dark)");
+const themes = { "": "as the system has them", light: "light", dark: "dark" };
+
+function applyTheme(theme) {
+  document.documentElement.dataset.theme = theme || (system.matches ? "dark" : "light");
+  document.getElementById("theme").setAttribute("aria-label", `Colours: ${themes[state.theme]}`);
+}
+
+function update() {
+  applyTheme(state.theme);
+  writeHash();
+  const shown = matches();
+  for (const row of document.querySelectorAll("[data-case]")) row.hidden = !shown[Number(row.dataset.case)];
+  const count = shown.filter(Boolean).length;
+  const counter = document.getElementById("shown");
+  if (counter) counter.textContent = count === shown.length ? `${count} cases` : `${count} of ${shown.length} cases`;
+  for (const react of reactions) react(shown);
+  drawAll(shown);
+}
+
+function drawAll(shown) {
+  const view = JSON.stringify([shown, state.group, document.documentElement.dataset.theme, narrow()]);
+  for (const slot of slots) draw(slot, shown, view);
+}
+
+function redraw() {
+  for (const slot of slots) slot.drawn = "";
+  drawAll(matches());
+}
+
+const watcher = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) if (entry.isIntersecting) slots.find((slot) => slot.box === entry.target).near = true;
+    drawAll(matches());
+  },
+  { rootMargin: "400px" },
+);
+
+let waiting = 0;
+function soon(change) {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { change(); update(); }, 120);
+}
+
+if (form) {
+  form.addEventListener("input", () => soon(formToState));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", () => soon(formToState));
+  form.querySelector("details").open = window.innerWidth >= 640;
+}
+for (const select of document.querySelectorAll(".focus-on")) {
+  select.addEventListener("change", () => { state.group = Number(select.value); stateToForm(); update(); });
+}
+for (const box of document.querySelectorAll("[data-toggle]")) box.addEventListener("change", redraw);
+document.getElementById("theme").addEventListener("click", () => {
+  const order = ["", "light", "dark"];
+  state.theme = order[(order.indexOf(state.theme) + 1) % 3];
+  update();
+});
+system.addEventListener("change", update);
+window.addEventListener("hashchange", () => { readHash(); stateToForm(); update(); });
+window.addEventListener("beforeprint", () => {
+  applyTheme("light");
+  for (const slot of slots) slot.near = true;
+  redraw();
+});
+window.addEventListener("afterprint", update);
+
+readHash();
+stateToForm();
+update();
+for (const slot of slots) watcher.observe(slot.box);

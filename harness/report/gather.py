@@ -1,0 +1,75 @@
+"""From run folders to what is shown of them: the runs, the history of their cases, and what could not be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.analysis.history import build_history
+from harness.core.errors import UsageError
+from harness.core.metric import PRIMARY
+from harness.report.study import build_study
+from harness.store.find import find_runs
+from harness.store.read import read_run
+from harness.store.summary import summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from harness.analysis.history import History
+    from harness.core.rules import Rules
+    from harness.core.run import Run
+    from harness.core.summary import RunSummary
+    from harness.report.study import Study
+
+# Reasons that are given where nothing can be read at all.
+_NAMED = 3
+
+
+def gather(
+    folders: Sequence[Path], *, rules: Rules, results: Path | None = None, topology: Sequence[str] = ()
+) -> Study:
+    """Read runs to be shown.
+
+    Args:
+        folders: of the runs, in the order in which they are shown; one that is there twice counts once.
+        rules: by which runs that can be compared are judged.
+        results: where the history of the cases of these runs is looked for; None where it is not to be shown.
+        topology: the commits that git knows, none before its parents.
+
+    Raises:
+        UsageError: none of the runs can be read.
+    """
+    runs, left_out = dict[str, "Run"](), list[str]()
+    for folder in folders:
+        found = read_or_reason(folder)
+        if isinstance(found, str):
+            left_out.append(found)
+        else:
+            runs.setdefault(found.id, found)
+    if not runs:
+        raise UsageError("; ".join(left_out[:_NAMED]) or "there is no run to show")
+    history = None
+    if results is not None:
+        read = list(summaries(find_runs(results)))
+        left_out += [reason for reason in read if isinstance(reason, str)]
+        history = history_of(runs.values(), [one for one in read if not isinstance(one, str)], topology)
+    return build_study(list(runs.values()), rules=rules, history=history, left_out=dict.fromkeys(left_out))
+
+
+def read_or_reason(folder: Path) -> Run | str:
+    """Return a run, or in one line why it cannot be read; whatever lies in its folder, nothing is raised."""
+    try:
+        return read_run(folder)
+    except UsageError as error:
+        return str(error)
+    except OSError as error:
+        return f"{folder} cannot be read: {error.strerror}"
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return f"{folder} holds no run in a form that is known"
+
+
+def history_of(runs: Iterable[Run], kept: Sequence[RunSummary], topology: Sequence[str]) -> History:
+    """Return the history of the cases of runs over all runs that are kept."""
+    cases = {planned.case.id for run in runs for group in run.groups for planned in group.cases}
+    return build_history(kept, PRIMARY, cases, topology)

@@ -1,0 +1,93 @@
+"""Figures for a notebook, a paper or a README: the same that stand on the page, as Plotly's own objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from harness.core.errors import unknown
+from harness.report.figure import BAND, INK, MUTED, Figure
+from harness.report.gather import gather
+from harness.report.panels import PANELS
+from harness.store.rules import read_rules
+from harness.store.sources import gathered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.report.study import Study
+
+# The light theme of the page (assets/page.css).
+_THEME = {INK: "#1c2430", MUTED: "#5d6878", BAND: "rgba(93, 104, 120, 0.18)"}
+_RULE = "#d9dee5"
+
+
+def panel_names() -> list[str]:
+    """Return the names of all panels, in their order on the page."""
+    return [panel.__name__.rpartition(".")[2] for panel in PANELS]
+
+
+def read_figures(panel: str, *words: str) -> dict[str, go.Figure]:
+    """Return the figures of a panel for the runs that words mean; of merged folders, nothing can be drawn.
+
+    Raises:
+        UsageError: there is no such panel, or nothing can be read.
+    """
+    with gathered(words) as found:
+        return figures_of(gather([run.home for run in found.runs if not run.merged], rules=read_rules(None)), panel)
+
+
+def figures_of(study: Study, panel: str) -> dict[str, go.Figure]:
+    """Return the figures of a panel by their names; of raw samples, one for each point.
+
+    Raises:
+        UsageError: there is no such panel.
+    """
+    if panel not in panel_names():
+        raise unknown("panel", panel, panel_names())
+    drawn = PANELS[panel_names().index(panel)].draw(study)
+    return {
+        " ".join(filter(None, (figure.name, figure.group))): as_plotly(figure)
+        for figure in drawn
+        if isinstance(figure, Figure)
+    }
+
+
+def overview(study: Study) -> Iterator[tuple[str, go.Figure]]:
+    """Yield every figure that is of all cases at once, with a name that can be a file's."""
+    for name, panel in zip(panel_names(), PANELS, strict=True):
+        for figure in panel.draw(study):
+            if isinstance(figure, Figure) and not figure.group:
+                stem = figure.name if figure.name.startswith(name.replace("_", "-")) else f"{name}-{figure.name}"
+                yield stem.replace("_", "-"), as_plotly(figure)
+
+
+def as_plotly(figure: Figure) -> go.Figure:
+    """Return a figure as Plotly's own object, in the light theme; Plotly checks every key and value of it."""
+    found = go.Figure(data=_coloured(figure.data), layout=_coloured(figure.layout))
+    axis = {"gridcolor": _RULE, "zerolinecolor": _RULE, "linecolor": _RULE, "automargin": True}
+    found.update_xaxes(axis).update_yaxes(axis)
+    found.update_layout(
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        font={"color": _THEME[INK], "size": 13},
+        margin={"l": 10, "r": 20, "t": 20, "b": 10},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        width=1000,
+        height=110 + figure.row_px * max(3, _rows(figure)) if figure.row_px else 460,
+    )
+    return found
+
+
+def _rows(figure: Figure) -> int:
+    return len({row for trace in figure.data for row in trace["y"]})
+
+
+def _coloured(value: Any) -> Any:
+    """Return a specification with colours in place of their names."""
+    if isinstance(value, dict):
+        return {key: _coloured(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_coloured(item) for item in value]
+    return _THEME.get(value, value) if isinstance(value, str) else value

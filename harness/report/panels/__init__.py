@@ -1,0 +1,48 @@
+"""The panels of a report, in the order in which they stand on the page.
+
+A panel is a module. The first line of its docstring is its heading, and the rest says how to read it. Its function
+``draw(study)`` yields figures, or blocks of HTML, and nothing where the study has no data for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report.panels import (
+    accuracy,
+    distributions,
+    energy,
+    environment,
+    failures,
+    forest,
+    hardware,
+    heat_map,
+    history,
+    memory,
+    roofline,
+    scaling,
+    table,
+    timeline,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PANELS: tuple[ModuleType, ...] = (
+    verdict,
+    forest,
+    heat_map,
+    scaling,
+    roofline,
+    memory,
+    energy,
+    accuracy,
+    distributions,
+    timeline,
+    hardware,
+    history,
+    failures,
+    environment,
+    table,
+)

@@ -1,0 +1,59 @@
+"""How exact.
+
+The error of each implementation against the float64 reference, and the time that it took; both axes are logarithmic,
+and the lower left is exact and fast. Dotted lines join the implementations of a point. An error of exactly 0 has no
+logarithm, and stands at the left edge, at the tick 0. How large an error the workload allows is not recorded, so that
+no limit is drawn: an implementation that exceeded it has failed, and stands below.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.core.metric import PRIMARY, format_value
+from harness.report.figure import Figure, finite, links, log_axis, points, series_name, zero_edge
+from harness.report.html import Html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.report.study import Study
+
+_ERRORS = {"max_abs_error": "largest error", "rms_error": "root mean square"}
+
+
+def draw(study: Study) -> Iterator[Figure | Html]:
+    """Yield time against error, and how many errors are exactly 0."""
+    times = study.values(PRIMARY)["median"].rename("y")
+    found = {}
+    for metric, name in _ERRORS.items():
+        rows = finite(study.values(metric)).join(times, how="inner")
+        if len(rows):
+            found[name] = rows
+    if not found:
+        return
+    yield _figure(study, found)
+    first, rows = next(iter(found.items()))
+    if zeros := int((rows["median"] == 0).sum()):
+        yield Html("notes.html", {"notes": [f"The {first} is exactly 0 in {zeros} of {len(rows)} cases."]})
+
+
+def _figure(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
+    errors = pd.concat([rows["median"] for rows in found.values()])
+    times = pd.concat([rows["y"] for rows in found.values()])
+    axis, edge = zero_edge(log_axis("error", errors, "1"), errors)
+    drawn = {}
+    for name, rows in found.items():
+        hover = [_hover(study, row, name) for row in rows.itertuples()]
+        drawn[name] = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
+    joined = links(next(iter(drawn.values())))
+    layout = {"xaxis": axis, "yaxis": log_axis("time of a step", times, "s")}
+    return Figure("accuracy", [*joined, *points(study, drawn)], layout)
+
+
+def _hover(study: Study, row: Any, name: str) -> str:
+    error = format_value(row.median, "1") if row.median else "exactly 0"
+    return f"{escape(f'{series_name(study, row)}, {row.question}')}: {name} {error}, {format_value(row.y, 's')}"

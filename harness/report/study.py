@@ -1,0 +1,229 @@
+"""What panels read: the runs of a report as tables, one row an observation, with everything that is derived of them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.analysis.compare import compare
+from harness.analysis.conditions import differences
+from harness.analysis.rows import result_tables
+from harness.core.case import describe
+from harness.core.rules import Rules
+from harness.core.run import took_turns
+from harness.core.trial import OK
+from harness.formats.command import run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from harness.analysis.compare import Report
+    from harness.analysis.history import History
+    from harness.analysis.rows import Row
+    from harness.core.axis import Scalar
+    from harness.core.case import Case, PlannedCase
+    from harness.core.environment import Environment
+    from harness.core.run import Run
+    from harness.core.suite import Policy
+    from harness.core.trial import Trial
+
+_CASES = (
+    *("run", "machine", "workload", "group", "question", "implementation", "baseline", "params", "status", "message"),
+    *("log", "ratio", "ratio_low", "ratio_high", "detectable", "flops", "bytes", "flags", "executed", "command"),
+)
+_MEASUREMENTS = ("case", "metric", "unit", "median", "ci_low", "ci_high", "n", "launches", "provenance", "flags")
+_SAMPLES = ("case", "launch", "round", "index", "metric", "value", "flags")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One or several runs, read to be shown.
+
+    Attributes:
+        runs: in the order in which they were given.
+        labels: a short name for each run, by its id: the machine, and what else tells it from the others.
+        cases: one row for each case of each run, with how it ended and its ratio to the baseline; the index is the
+            number of the case in this study.
+        measurements: one row for each case and metric, as in ``measurements.parquet``.
+        samples: one row for each raw observation of the cases that ended well.
+        axes: the axes of which there are several values, with these in order.
+        reports: what came of runs that can be compared, each against the first.
+        history: the series of these cases over all runs that are kept; None where it was not asked for.
+        left_out: why runs could not be read, a line each.
+    """
+
+    runs: tuple[Run, ...]
+    labels: dict[str, str]
+    cases: pd.DataFrame
+    measurements: pd.DataFrame
+    samples: pd.DataFrame
+    axes: dict[str, list[Any]]
+    reports: tuple[Report, ...] = ()
+    history: History | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether cases are told apart by their run too."""
+        return len(self.runs) > 1
+
+    def values(self, metric: str) -> pd.DataFrame:
+        """Return the cases that have a metric, with its ``median``, ``ci_low``, ``ci_high`` and ``provenance``."""
+        mine = self.measurements[self.measurements["metric"] == metric].set_index("case")
+        return self.cases.join(mine[["median", "ci_low", "ci_high", "unit", "provenance"]], how="inner")
+
+    def samples_of(self, metric: str) -> dict[int, pd.DataFrame]:
+        """Return the raw values of a metric by case, in the order in which they were taken."""
+        mine = self.samples[self.samples["metric"] == metric]
+        return {int(case): rows for case, rows in mine.groupby("case", sort=False)}
+
+
+NO_RULES = Rules()
+
+
+def build_study(
+    runs: Sequence[Run], *, rules: Rules = NO_RULES, history: History | None = None, left_out: Iterable[str] = ()
+) -> Study:
+    """Return the tables of runs.
+
+    Args:
+        runs: those of two sides one after the other, the base first.
+        rules: by which runs that can be compared are judged.
+        history: of the cases, where it is to be shown.
+        left_out: why other runs could not be read.
+    """
+    axes, labels, names = _varying(runs), run_labels(runs), _questions(runs)
+    cases, measurements, samples = list[tuple[Any, ...]](), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    for run in runs:
+        trials = _by_case(run.trials)
+        for row, planned, baseline in _rows(run):
+            number = len(cases)
+            named = (run.id, labels[run.id], row.case.workload, row.case.group, names[row.case.group])
+            cases.append((*named, *_case(run, row, planned, baseline, trials[row.case])))
+            measurements += _measurements(number, row)
+            samples += _samples(number, trials[row.case])
+    return Study(
+        tuple(runs),
+        labels,
+        pd.DataFrame(cases, columns=list(_CASES)),
+        pd.DataFrame(measurements, columns=list(_MEASUREMENTS)),
+        pd.DataFrame(samples, columns=list(_SAMPLES)),
+        axes,
+        tuple(_reports(runs, rules)),
+        history,
+        tuple(left_out),
+    )
+
+
+def run_labels(runs: Sequence[Run]) -> dict[str, str]:
+    """Return a short name for each run by its id: its machine, and its revision or name where that is not enough."""
+    machines = {run.id: machine_name(run.environment, run.policy) for run in runs}
+    found = {}
+    for run in runs:
+        like = [other for other in runs if machines[other.id] == machines[run.id]]
+        revisions = [_revision(other) for other in like]
+        told = len(like) == 1 or ("" not in revisions and len(set(revisions)) == len(like))
+        apart = _revision(run) if told else run.id
+        found[run.id] = machines[run.id] if len(like) == 1 else f"{machines[run.id]}, {apart}"
+    return found
+
+
+def _revision(run: Run) -> str:
+    """Return what a side of a run is called: as the user wrote it; empty of a plain run."""
+    revision = run.meta.get("revision") or {}
+    return str(revision["ref"] or "working tree") if revision else ""
+
+
+def machine_name(environment: Environment, policy: Policy) -> str:
+    """Return what a run was measured on, in a few words: the GPU, or the processor without its maker's ornaments."""
+    if policy.device.startswith("cuda") and environment.gpus:
+        return environment.gpus[min(int(policy.device.partition(":")[2] or 0), len(environment.gpus) - 1)].name
+    plain = environment.cpu_model.partition("@")[0].replace("(R)", "").replace("(TM)", "").replace("(tm)", "")
+    return " ".join(word for word in plain.split() if word not in ("CPU", "Processor")) or "a machine without a name"
+
+
+def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar]]:
+    """Return the axes of which there are several values, numbers by size and all else as planned."""
+    values: dict[str, dict[Scalar, None]] = {}
+    for run in runs:
+        for planned in (planned for group in run.groups for planned in group.cases):
+            for name, value in planned.case.point:
+                values.setdefault(name, {})[value] = None
+    found = {name: list(each) for name, each in values.items() if len(each) > 1}
+    return {name: sorted(each, key=float) if _numeric(each) else each for name, each in found.items()}
+
+
+def _questions(runs: Iterable[Run]) -> dict[str, str]:
+    """Return a short name for each group: of its point, what differs between the groups of its workload."""
+    cases = {group.id: group.cases[0].case for run in runs for group in run.groups if group.cases}
+    workloads = {case.workload for case in cases.values()}
+    values: dict[tuple[str, str], set[Scalar]] = defaultdict(set)
+    for case in cases.values():
+        for name, value in case.point:
+            values[case.workload, name].add(value)
+    found = {}
+    for group, case in cases.items():
+        told = describe(tuple((name, value) for name, value in case.point if len(values[case.workload, name]) > 1))
+        found[group] = " ".join(filter(None, (case.workload if len(workloads) > 1 or not told else "", told)))
+    return found
+
+
+def _numeric(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _by_case(trials: Iterable[Trial]) -> Mapping[Case, list[Trial]]:
+    found = defaultdict[Any, list["Trial"]](list)
+    for trial in trials:
+        found[trial.case].append(trial)
+    return found
+
+
+def _rows(run: Run) -> Iterator[tuple[Row, PlannedCase, str]]:
+    for table in result_tables(run.groups, run.trials, run.context):
+        planned = {one.case: one for one in table.group.cases}
+        for row in table.rows:
+            yield row, planned[row.case], table.group.baseline
+
+
+def _case(run: Run, row: Row, planned: PlannedCase, baseline: str, trials: Sequence[Trial]) -> tuple[Any, ...]:
+    case, ratio = row.case, row.ratio
+    interval = (ratio.value, ratio.ci_low, ratio.ci_high, ratio.detectable) if ratio else (math.nan,) * 4
+    return (
+        case.implementation,
+        baseline,
+        case.params,
+        row.status,
+        row.message,
+        next((trial.log for trial in trials if trial.status == row.status), ""),
+        *interval,
+        planned.cost.flops,
+        planned.cost.bytes,
+        ", ".join(row.flags),
+        next((trial.executed for trial in trials if trial.executed), ""),
+        run_command(case, run.policy, baseline),
+    )
+
+
+def _measurements(number: int, row: Row) -> Iterator[tuple[Any, ...]]:
+    for found in row.measurements.values():
+        values = (found.median, found.ci_low, found.ci_high, found.n, found.launches)
+        yield number, found.metric, found.unit, *values, found.provenance, ", ".join(found.flags)
+
+
+def _samples(number: int, trials: Iterable[Trial]) -> Iterator[tuple[Any, ...]]:
+    for trial in trials:
+        if trial.status == OK:
+            for one in trial.samples:
+                yield number, trial.launch, one.round, one.index, one.metric, one.value, one.flags
+
+
+def _reports(runs: Sequence[Run], rules: Rules) -> Iterator[Report]:
+    """Yield what may be said of each run against the first, where they took turns or differ in no condition."""
+    for other in runs[1:]:
+        if took_turns(runs[0], other) or not differences(runs[0], other):
+            yield compare(runs[0], other, rules)
