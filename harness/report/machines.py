@@ -22,11 +22,16 @@ _LONGEST = 160
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a case on a machine as a number and as text; where there is none, the reason."""
+    """A value of a case on a machine as a number and as text; where there is none, the reason.
+
+    Attributes:
+        reach: the ends of its 95 % interval, where that is known.
+    """
 
     number: float = math.nan
     text: str = ""
     reason: str = ""
+    reach: tuple[float, float] | None = None
 
     @property
     def known(self) -> bool:
@@ -72,8 +77,10 @@ class Measures:
         if row.status != OK or time is None:
             message = " ".join(row.message.split())[:_LONGEST]
             return Value(reason=f"{row.status}: {message}" if message else str(row.status))
-        reach = f" {spread(time.ci_high / time.median)}" if math.isfinite(time.ci_high) else ""
-        return Value(time.median, format_value(time.median, "s") + reach)
+        text = format_value(time.median, "s")
+        if not (math.isfinite(time.ci_low) and math.isfinite(time.ci_high)):
+            return Value(time.median, text)
+        return Value(time.median, f"{text} {spread(time.ci_high / time.median)}", reach=(time.ci_low, time.ci_high))
 
     def throughput(self, case: int | None) -> Value:
         """Return the operations of a second; steps of a second where the workload declares no operations."""

@@ -83,7 +83,7 @@ def test_a_description_that_is_none_is_refused(run: Run, content: bytes, message
         ({"environment": {"gpus": [3]}}, "is not a run folder"),
         ({"rests": 3}, "reads as no run"),
         ({"ceilings": {"a": 1}}, "reads as no run"),
-        ({"plan": []}, "reads as no run"),
+        ({"plan": []}, "which the run does not"),
         ({"policy": {"launches": "many"}}, "reads as no run"),
         ({"policy": {"device": "cuda:7"}}, "reads as no run"),
         ({"revision": {"role": "new", "together": "../../other"}}, "no side of the run that it names"),
@@ -153,7 +153,10 @@ def test_a_table_that_is_damaged_within_is_refused(run: Run) -> None:
 
 def test_rows_of_other_runs_and_cases_are_refused(run: Run) -> None:
     before = (run.folder / schema.TRIALS).read_bytes()
-    for number, name, message in ((0, "run_id", "has rows of another run"), (1, "case", "reads as no run")):
+    for number, name, message in (
+        (0, "run_id", "has rows of another run"),
+        (1, "case", "a table has 'x', which the run does not"),
+    ):
         (run.folder / schema.TRIALS).write_bytes(before)
         other = pa.array(["x", "y"], pa.string())
         another(run.folder / schema.TRIALS, lambda table: table.set_column(number, name, other))  # noqa: B023

@@ -11,22 +11,24 @@ it; what this energy costs is part of what a rent already pays for.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from harness.report.figure import MUTED, Figure, error_bars, log_axis, looks
+from harness.report.figure import MUTED, Figure, log_axis, looks
 from harness.report.html import Html
 from harness.report.machines import Measures, best, lines, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pandas as pd
-
+    from harness.report.figure import Look
     from harness.report.machines import Line, Value
     from harness.report.study import Study
+
+    _Looks = dict[tuple[str, str], Look]
 
 _LANE_PX = 14
 # Of a decade, beyond the ticks at both ends of an axis.
@@ -37,19 +39,21 @@ def draw(study: Study) -> Iterator[Figure | Html]:
     """Yield a figure for each point, and the tables of all of them, where there are several machines."""
     if study.cases["machine"].nunique() < 2:
         return
-    found, measures = lines(study), Measures(study)
-    timed = study.values("time")
-    for question, rows in timed.groupby("question", sort=False):
-        mine = [line for line in found if line.question == question]
-        yield _figure(study, str(question), rows, mine, measures)
+    found, measures, drawn = lines(study), Measures(study), looks(study)
+    for question, mine in itertools.groupby(found, key=lambda line: line.question):
+        if figure := _figure(study, drawn, question, list(mine), measures):
+            yield figure
     yield Html("hardware.html", {**_tables(study, found, measures), **_prices(study, found, measures)})
 
 
-def _figure(study: Study, question: str, rows: pd.DataFrame, mine: Sequence[Line], measures: Measures) -> Figure:
-    traces = [_trace(study, str(name), those) for name, those in rows.groupby("implementation", sort=False)]
-    gaps = _gaps(study, mine, measures, rows["median"].min())
+def _figure(study: Study, drawn: _Looks, question: str, mine: Sequence[Line], measures: Measures) -> Figure | None:
+    """Return the times of all machines at one point; None where there is none."""
+    traces = [trace for line in mine if (trace := _trace(study, drawn, line, measures))]
+    if not traces:
+        return None
+    gaps = _gaps(study, mine, measures, min(at for trace in traces for at in trace["x"]))
     layout = {
-        "xaxis": _time_axis([*rows["median"], *rows["ci_low"], *rows["ci_high"]]),
+        "xaxis": _time_axis([end for line in mine for end in _ends(line, measures)]),
         "yaxis": {
             "type": "category",
             "categoryorder": "array",
@@ -61,6 +65,12 @@ def _figure(study: Study, question: str, rows: pd.DataFrame, mine: Sequence[Line
     }
     lanes = len(traces) + bool(gaps)
     return Figure("hardware", [*traces, *gaps], layout, group=question, row_px=_LANE_PX * (lanes + 1))
+
+
+def _ends(line: Line, measures: Measures) -> Iterator[float]:
+    for value in map(measures.time, line.cases.values()):
+        if value.known:
+            yield from value.reach or (value.number,)
 
 
 def _time_axis(values: Sequence[float]) -> dict[str, Any]:
@@ -77,20 +87,33 @@ def _name(label: str) -> str:
     return escape(label).replace(", ", "<br>")
 
 
-def _trace(study: Study, name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    look = looks(study)[name, rows.iloc[0]["machine"]]
+def _trace(study: Study, drawn: _Looks, line: Line, measures: Measures) -> dict[str, Any]:
+    """Return the times of an implementation on all machines that have one; nothing where none has."""
+    times = {run: measures.time(case) for run, case in line.cases.items()}
+    known = {run: time for run, time in times.items() if time.known}
+    if not known:
+        return {}
+    cases = [line.cases[run] for run in known]
+    ends = [time.reach or (time.number, time.number) for time in known.values()]
     return {
         "type": "scatter",
         "mode": "markers",
         "orientation": "h",
-        "offsetgroup": escape(name),
-        "name": escape(name),
-        "x": rows["median"].tolist(),
-        "y": [_name(study.labels[run]) for run in rows["run"]],
-        "error_x": error_bars(rows),
-        "marker": look.marker,
+        "offsetgroup": escape(line.implementation),
+        "name": escape(line.implementation),
+        "x": [time.number for time in known.values()],
+        "y": [_name(study.labels[run]) for run in known],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - time.number for time, (_, high) in zip(known.values(), ends, strict=True)],
+            "arrayminus": [time.number - low for time, (low, _) in zip(known.values(), ends, strict=True)],
+            "thickness": 1.5,
+            "width": 3,
+        },
+        "marker": drawn[line.implementation, str(study.cases.at[cases[0], "machine"])].marker,
         "hovertemplate": "%{y}: %{x:.3~s}s<extra>%{fullData.name}</extra>",
-        "meta": {"cases": rows.index.tolist()},
+        "meta": {"cases": cases},
     }
 
 

@@ -40,7 +40,8 @@ class _Roofs:
 
     Attributes:
         flops: by dtype, those of the cases alone.
-        named: whether its lines are written on them; else the legend has them all as one.
+        named: whether the names of lines stand on them; else the legend has them all as one.
+        slope_named: whether that of the memory does too; on two slopes side by side there is space for one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class _Roofs:
     bytes: float
     line: dict[str, Any]
     named: bool
+    slope_named: bool
     measured: bool
 
 
@@ -97,11 +99,13 @@ def _roofs(study: Study, rows: pd.DataFrame) -> Iterator[_Roofs]:
         if found and found not in drawn:
             flops = {dtype: peak for dtype, peak in found.flops_per_s.items() if dtype in dtypes and peak > 0}
             line = {"color": INK, "width": 1.5, "dash": dash}
-            yield _Roofs(f"{where}measured", flops, found.bytes_per_s, line, not study.several, measured=True)
+            named = not study.several
+            yield _Roofs(f"{where}measured", flops, found.bytes_per_s, line, named, named, measured=True)
         if sheet and sheet not in drawn:
             flops = {"bf16": sheet.bf16_flops_per_s} if "bf16" in dtypes else {}
             line = {"color": MUTED, "width": 1, "dash": dash if study.several else "dash"}
-            yield _Roofs(f"{where}stated", flops, sheet.bytes_per_s, line, not study.several, measured=False)
+            named = not study.several
+            yield _Roofs(f"{where}stated", flops, sheet.bytes_per_s, line, named, named and not found, measured=False)
         drawn += [found, sheet]
 
 
@@ -111,9 +115,8 @@ def _lines(roofs: _Roofs, left: float, right: float) -> Iterator[Trace]:
     end = max(left, min(right, max(roofs.flops.values(), default=math.inf) / slope))
     if roofs.bytes > 0:
         name = f"memory {format_value(roofs.bytes, _BYTES)}"
-        # Below the slope there is space at its beginning, and above it at its end.
-        texts, position = ([name, ""], "bottom right") if roofs.measured else (["", name], "top left")
-        yield _line(roofs, name, [left, end], [slope * left, slope * end], texts, position)
+        texts = [name if roofs.slope_named else "", ""]
+        yield _line(roofs, name, [left, end], [slope * left, slope * end], texts, "bottom right")
     for names, peaks in _together(roofs.flops):
         for peak in peaks:
             text = names if peak == peaks[0] else ""
