@@ -6,7 +6,7 @@ import sys
 
 import harness
 
-GOLDEN = ["Axis", "Check", "Cost", "Params", "Reference", "Requires", "Step", "Workload", "implementation"]
+GOLDEN = ["Axis", "Check", "Cost", "Kernel", "Params", "Reference", "Requires", "Step", "Workload", "implementation"]
 
 
 def test_the_facade_is_these_names_and_no_others() -> None:

@@ -16,7 +16,7 @@ from harness.cli.export import export_command, import_command
 from harness.cli.gate import gate_command
 from harness.cli.history import history_command
 from harness.cli.list import list_command
-from harness.cli.run import bisect_app, run_app
+from harness.cli.run import bisect_app, inspect_app, run_app
 from harness.cli.selftest import selftest_command
 from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(run_app, name="run", rich_help_panel="Measure")
+app.add_typer(inspect_app, name="inspect", rich_help_panel="Measure")
 app.command("list", rich_help_panel="Measure")(list_command)
 app.command("doctor", rich_help_panel="Measure")(doctor_command)
 app.command("selftest", rich_help_panel="Measure")(selftest_command)
