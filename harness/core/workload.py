@@ -110,18 +110,14 @@ class Kernel:
         function: what ``triton.jit`` returned.
         arguments: by name, the type of each pointer (``"*bf16"``) and the value of everything else. As in a launch,
             a whole number that is 1 or a multiple of 16 is compiled as such, and tensors are taken to be aligned.
-        warps: the warps of a program.
-        stages: how deep its loads are pipelined; None leaves that to the compiler.
+        options: those of the launch: ``num_warps``, ``num_stages`` ...
         label: what tells this configuration from others of the function: ``"128x64"``.
-        options: further options of the launch.
     """
 
     function: Any
     arguments: Mapping[str, Any]
-    warps: int = 4
-    stages: int | None = None
-    label: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.core.workload import Kernel
 
 _LONGEST = 500
+# The options that are part of a kernel's name.
+_NAMED = {"num_warps": "warps", "num_stages": "stages"}
 
 
 def main() -> None:
@@ -57,8 +59,8 @@ def _named(kernels: Any) -> dict[str, Kernel]:
     """Return kernels by what tells them apart: ``flash_forward 128x64 warps=4 stages=3``."""
     named: dict[str, Kernel] = {}
     for kernel in kernels:
-        stages = "" if kernel.stages is None else f"stages={kernel.stages}"
-        name = " ".join(filter(None, (kernel.function.__name__, kernel.label, f"warps={kernel.warps}", stages)))
+        depth = (f"{word}={kernel.options[option]}" for option, word in _NAMED.items() if option in kernel.options)
+        name = " ".join(filter(None, (kernel.function.__name__, kernel.label, *depth)))
         if name in named:
             raise ValueError(f"two kernels are called '{name}': give them labels")
         named[name] = kernel

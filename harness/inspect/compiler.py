@@ -68,13 +68,10 @@ def _compile(kernel: Kernel, architecture: str) -> tuple[Any, str, float]:
     import triton
     from triton.backends.compiler import GPUTarget
 
-    options = {"num_warps": kernel.warps, **kernel.options}
-    if kernel.stages is not None:
-        options["num_stages"] = kernel.stages
     source, target = _source(kernel), GPUTarget(*ARCHITECTURES[architecture].target)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         start = time.perf_counter()
-        made = triton.compile(source, target=target, options=options)
+        made = triton.compile(source, target=target, options=dict(kernel.options))
         seconds = time.perf_counter() - start
     return made, said.getvalue().strip(), seconds
 
