@@ -60,7 +60,7 @@ def inspect_and_print(
 ) -> int:
     """Compile the kernels of a selection, keep and print what they come to; return the exit code."""
     report_broken(catalog)
-    names, tags = architectures(arch or _own()), tags_of(tag or [])
+    names, tags = architectures(_own() if arch is None else arch), tags_of(tag or [])
     found = _compiled(catalog, selection, names, silent=json or quiet)
     baseline = catalog.workload(selection.workload).baseline
     run = keep(found, Path(results), baseline, command=sys.argv, sources=catalog.sources, tags=tags)
