@@ -151,8 +151,23 @@ def test_the_same_kernel_is_the_same_and_a_change_shows(
     assert rows[spilling, "spill_stores"]["verdict"] == "better"
     history = json.loads(bench(folder, "history", spilling, "--metric", "registers", "--json").stdout)
     assert [point["value"] for series in history["series"] for point in series["points"]] == [32, 64]
+
+
+def test_an_inspection_is_no_run_to_be_measured_on(found: dict[str, Any], folder: Path) -> None:
     with pytest.raises(UsageError, match="there is no run"):
-        resolve_run("latest", results)
+        resolve_run("latest", folder / "results")
+    done = bench(folder, "run", "--resume", found["run"])
+    assert done.returncode == 2
+    assert done.stderr.endswith("is of kernels that were compiled: there is nothing to resume\n")
+
+
+def test_a_kernel_can_be_gated(found: dict[str, Any], folder: Path) -> None:
+    kept = bench(folder, "baseline", "set", "kernels", found["run"])
+    assert kept.returncode == 0, kept.stderr
+    newest = max((folder / "results").glob("*Z-inspect-*"))
+    done = bench(folder, "gate", str(newest), "--baseline", "kernels")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "registers" in done.stdout
 
 
 def test_a_table_is_printed(folder: Path, plug_in: PlugIn, tmp_path: Path) -> None:
