@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 import triton  # noqa: F401 -- before content is imported with stand-ins, which have no submodules
 
 from harness.catalog import load_catalog
-from harness.core.trial import ERROR, OK
+from harness.core.trial import ERROR, OK, SKIPPED
 from harness.inspect.compiler import made_of, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.catalog import Catalog
-    from harness.core.workload import Kernel
+    from harness.core.workload import Implementation, Kernel, Params
 
 _LONGEST = 500
 # The options that are part of a kernel's name.
 _NAMED = {"num_warps": "warps", "num_stages": "stages"}
+
+
+class _UnsupportedError(Exception):
+    """A point that the implementation does not take."""
 
 
 def main() -> None:
@@ -46,7 +50,7 @@ def _kernels(catalog: Catalog, request: dict[str, Any]) -> Iterator[tuple[dict[s
     for item in request["items"]:
         implementation = catalog.implementation(request["workload"], item["implementation"])
         try:
-            kernels = _named(implementation.kernels(item["params"]) if implementation.kernels else ())
+            kernels = _declared(implementation, item["params"])
         except Exception as error:
             yield {**item, "arch": request["architectures"][0], "kernel": "none"}, error
             continue
@@ -55,10 +59,13 @@ def _kernels(catalog: Catalog, request: dict[str, Any]) -> Iterator[tuple[dict[s
                 yield {**item, "arch": arch, "kernel": name}, kernel
 
 
-def _named(kernels: Any) -> dict[str, Kernel]:
+def _declared(implementation: Implementation, params: Params) -> dict[str, Kernel]:
     """Return kernels by what tells them apart: ``flash_forward 128x64 warps=4 stages=3``."""
+    unsupported = implementation.requires.unsupported
+    if why := unsupported(params, "cuda") if unsupported else "":
+        raise _UnsupportedError(why)
     named: dict[str, Kernel] = {}
-    for kernel in kernels:
+    for kernel in implementation.kernels(params) if implementation.kernels else ():
         depth = (f"{word}={kernel.options[option]}" for option, word in _NAMED.items() if option in kernel.options)
         name = " ".join(filter(None, (kernel.function.__name__, kernel.label, *depth)))
         if name in named:
@@ -76,6 +83,8 @@ def _made(kernel: Kernel | Exception, arch: str, ready: set[str]) -> dict[str, A
             warm_up(arch)
             ready.add(arch)
         return {"status": OK, "message": "", **made_of(kernel, arch)}
+    except _UnsupportedError as why:
+        return {"status": SKIPPED, "message": str(why)}
     except Exception as error:
         return {"status": ERROR, "message": _in_one_line(error)}
 

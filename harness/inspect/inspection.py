@@ -53,8 +53,12 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
         "architectures": list(architectures),
         "items": [{"implementation": name, "params": dict(point)} for point in axes for name in declaring],
     }
+    found = False
     for reply in replies(request):
+        found = True
         yield _trial(workload.name, reply)
+    if not found:
+        raise UsageError(f"nothing to inspect: {', '.join(declaring)} declares no kernel at this point")
 
 
 def keep(
@@ -77,7 +81,9 @@ def keep(
         groups.setdefault(trial.case.group, []).append(PlannedCase(trial.case))
     plan = [Group(name, baseline, tuple(cases)) for name, cases in groups.items()]
     run_id = new_run_id(f"inspect-{trials[0].case.workload}")
-    folder = create_run(results, run_id, plan, _POLICY, compiler(detect()), command=command, sources=sources, tags=tags)
+    folder = create_run(
+        results, run_id, plan, _POLICY, _of_compiler(detect()), command=command, sources=sources, tags=tags
+    )
     append(folder, Launch(0, utc_now(), {}))
     for trial in trials:
         append(folder, trial)
@@ -86,8 +92,8 @@ def keep(
     return read_run(folder)
 
 
-def compiler(environment: Environment) -> Environment:
-    """Return what machine code depends on: the compiler and the code, and no machine."""
+def _of_compiler(environment: Environment) -> Environment:
+    """Leave of an environment what machine code depends on: the compiler and the code, and no machine."""
     nothing = {
         name: type(value)()
         for name, value in asdict(environment).items()

@@ -29,15 +29,15 @@ def replies(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     start = 0
     with tempfile.TemporaryDirectory(prefix="benchwright-") as cache, tempfile.TemporaryFile("w+") as log:
         while True:
-            begun, code = None, 0
-            for reply in (lines := _Child({**request, "start": start}, cache, log)):
+            begun, child = None, _Child({**request, "start": start}, cache, log)
+            for reply in child:
                 begun = reply.get("begun")
                 if ended := reply.get("ended"):
                     start += 1
                     yield ended
-            if not (code := lines.code):
+            if not child.code:
                 return
-            why = f"{_ending(code)}: {_last_line(log)}"
+            why = f"{_ending(child.code)}: {_last_line(log)}"
             if not begun:
                 raise HarnessError(f"the process that compiles {why}")
             start += 1

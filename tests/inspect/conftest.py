@@ -13,7 +13,7 @@ import os
 import torch
 import triton
 import triton.language as tl
-from harness import Axis, Kernel, Reference, Workload, implementation
+from harness import Axis, Kernel, Reference, Requires, Workload, implementation
 
 axes = (Axis.integer("n", 4096, "Elements."), Axis.choice("dtype", ("fp16", "fp32"), "fp16", "Dtype."))
 work = Workload("work", "Copy.", axes, lambda p, d, g: torch.ones(p["n"]), Reference, "copies")
@@ -51,10 +51,14 @@ def kernels(p):
     tensors = dict.fromkeys(("x_ptr", "out_ptr"), "*" + p["dtype"])
     wide = dict.fromkeys(tensors, "*fp32")
     copied = {**tensors, "n": p["n"], "scale": 0.5}
-    return [{kernels}]
+    return [{kernels}] if p["n"] > 1 else []
 
 
-@implementation("work", kernels=kernels)
+def unsupported(p, device):
+    return "too many" if p["n"] > 1 << 20 else ""
+
+
+@implementation("work", kernels=kernels, requires=Requires(unsupported=unsupported))
 def copies(x):
     """Copy."""
     return lambda: x.clone()

@@ -191,6 +191,7 @@ def test_a_table_is_printed(folder: Path, plug_in: PlugIn, tmp_path: Path) -> No
         (("work", "--impl", "declares_nothing"), "nothing to inspect: no kernels are declared by declares_nothing"),
         (("work", "--impl", "copy"), "unknown implementation of work 'copy'; did you mean 'copies'?"),
         (("work", "--n", "many"), "--n 'many': expected a whole number"),
+        (("work", "--n", "1"), "nothing to inspect: copies declares no kernel at this point"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -202,6 +203,12 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "results").exists()
+
+
+def test_an_unsupported_point_is_skipped_with_its_reason(tmp_path: Path, plug_in: PlugIn) -> None:
+    done = bench(tmp_path, "inspect", "work", "--load", plug_in(tmp_path, "copy"), "--n", "2m")
+    assert done.returncode == 0, done.stderr
+    assert "none skipped: too many" in done.stdout
 
 
 def test_two_kernels_of_one_name_are_refused(tmp_path: Path, plug_in: PlugIn) -> None:
