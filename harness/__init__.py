@@ -4,7 +4,7 @@ import os
 import typing
 
 from harness.core.axis import Axis
-from harness.core.workload import Check, Cost, Params, Reference, Requires, Step, Workload, implementation
+from harness.core.workload import Check, Cost, Kernel, Params, Reference, Requires, Step, Workload, implementation
 
 if typing.TYPE_CHECKING:
     import plotly.graph_objects
@@ -15,6 +15,7 @@ __all__ = [
     "Axis",
     "Check",
     "Cost",
+    "Kernel",
     "Params",
     "Reference",
     "Requires",

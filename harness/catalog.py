@@ -152,7 +152,9 @@ def _add_implementation(catalog: Catalog, mark: Mark, build: Callable[..., Any],
         catalog.broken.append(f"{mark.workload}/{mark.name} is claimed by both {other} and {file}; the first stands")
         return
     help = (inspect.getdoc(build) or "").partition("\n")[0]
-    siblings[mark.name] = Implementation(mark.workload, mark.name, help, mark.requires, build, file, mark.executes)
+    siblings[mark.name] = Implementation(
+        mark.workload, mark.name, help, mark.requires, build, file, mark.executes, mark.kernels
+    )
 
 
 def _drop_orphans(catalog: Catalog) -> None:

@@ -64,9 +64,9 @@ def make_plan(
     groups: dict[str, Group] = {}
     for selection in selections:
         workload = catalog.workload(selection.workload)
-        chosen = _chosen(catalog, selection)
-        for point in _points(workload, selection):
-            group = _group(workload, chosen, point, policy.device, environment)
+        wanted = chosen(catalog, selection)
+        for point in points(workload, selection):
+            group = _group(workload, wanted, point, policy.device, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
     return fitted(Plan(tuple(groups.values()), policy), environment, sides)
@@ -134,13 +134,15 @@ def unmet(requires: Requires, environment: Environment, device: str | None = Non
     return ""
 
 
-def _chosen(catalog: Catalog, selection: Selection) -> list[Implementation]:
+def chosen(catalog: Catalog, selection: Selection) -> list[Implementation]:
+    """Return the implementations of a selection, or raise UsageError for a name that there is not."""
     if selection.implementations:
         return [catalog.implementation(selection.workload, name) for name in dict.fromkeys(selection.implementations)]
     return list(catalog.implementations.get(selection.workload, {}).values())
 
 
-def _points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[str, Scalar], ...]]:
+def points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[str, Scalar], ...]]:
+    """Yield every point of a selection's sweep, or raise UsageError for an axis or a value that there is not."""
     axes = {axis.name: axis for axis in workload.axes}
     for name in selection.axes:
         if name not in axes:
@@ -152,12 +154,12 @@ def _points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[st
 
 def _group(
     workload: Workload,
-    chosen: list[Implementation],
+    wanted: list[Implementation],
     point: tuple[tuple[str, Scalar], ...],
     device: str,
     environment: Environment,
 ) -> Group:
-    cases = [_planned(workload, one, point, device, environment) for one in chosen]
+    cases = [_planned(workload, one, point, device, environment) for one in wanted]
     cases.sort(key=lambda planned: planned.case.implementation != workload.baseline)
     return Group(f"{workload.name}[{describe(point)}]", workload.baseline, tuple(cases))
 

@@ -17,8 +17,9 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
     """Return the folder of the run that a word means.
 
     Args:
-        word: a run's folder, here or at a URL; ``latest``; a run's name or the start of it; the name of a baseline; or
-            a revision, which means the nearest of its ancestors that a run was measured of.
+        word: a run's folder, here or at a URL; ``latest``, the newest that was measured and not only compiled; a run's
+            name or the start of it; the name of a baseline; or a revision, which means the nearest of its ancestors
+            that a run was measured of.
         results: where runs are kept.
         fingerprint: the machine that is wanted, where a baseline or a revision has runs of several.
         but: the name of a run that is not meant: the one that a base is looked for.
@@ -33,9 +34,10 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
     known = [header for header in headers(results) if header.id != but]
     own = [header for header in known if not header.baseline]
     if word == LATEST:
-        if not own:
+        measured = [header for header in own if not header.compiled]
+        if not measured:
             raise UsageError(f"there is no run in {results}")
-        return max(own, key=lambda header: header.started_at).folder
+        return max(measured, key=lambda header: header.started_at).folder
     if baseline := [header for header in known if header.baseline == word]:
         return _fitting(baseline, fingerprint).folder
     if started := [header for header in own if header.id.startswith(word)]:
@@ -60,7 +62,9 @@ def _of_revision(word: str, known: list[Header], fingerprint: str) -> Header | N
     """Return the run of the nearest ancestor that was measured, clean and to its end."""
     lineage = git.ancestors(Path.cwd(), word)
     usable = [
-        header for header in known if header.complete and not header.dirty and fingerprint in ("", header.fingerprint)
+        header
+        for header in known
+        if header.complete and not (header.dirty or header.compiled) and fingerprint in ("", header.fingerprint)
     ]
     for commit in lineage:
         if found := [header for header in usable if header.commit == commit]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.summary import summarise
 from harness.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.run import COMPLETE, INTERRUPTED, Run
+from harness.core.suite import COMPILED
 from harness.launch.run import measure
 from harness.plan import Plan
 from harness.revisions import BASE, Revision, checked_out, described
@@ -102,9 +103,11 @@ def resume_run(folder: Path, environment: Environment) -> tuple[Run, ...]:
     """Open a run that was cut short.
 
     Raises:
-        UsageError: there is no run, or the machine is another one than it began on.
+        UsageError: there is no run, nothing of it was measured, or the machine is another one than it began on.
     """
     runs = open_run(folder)
+    if runs[0].policy.mode == COMPILED:
+        raise UsageError(f"{folder} is of kernels that were compiled: there is nothing to resume")
     if not all(run.complete for run in runs):
         _same_machine(runs[0], environment, "resume")
     return runs

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "report": {"analysis", "formats", "store"},
     "resolve": {"git", "store"},
     "revisions": {"git", "launch"},
+    "inspect": {"analysis", "catalog", "detect", "plan", "store"},
     "run": {"analysis", "launch", "plan", "revisions", "store"},
     "gate": {"analysis", "git", "plan", "revisions", "run"},
     "bisect": {"gate", "git", "revisions", "run"},
@@ -38,7 +39,7 @@ MAY_IMPORT["cli"] = set(MAY_IMPORT)
 # Third-party packages, and the rooms that they live in.
 HOMES = {
     "torch": {"probes", "launch", "selftest"},
-    "triton": set(),
+    "triton": {"inspect"},
     "typer": {"cli"},
     "rich": {"cli"},
     "pyarrow": {"store"},

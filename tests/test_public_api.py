@@ -6,7 +6,7 @@ import sys
 
 import harness
 
-AUTHORS = ["Axis", "Check", "Cost", "Params", "Reference", "Requires", "Step", "Workload", "implementation"]
+AUTHORS = ["Axis", "Check", "Cost", "Kernel", "Params", "Reference", "Requires", "Step", "Workload", "implementation"]
 READERS = ["figures", "read"]
 GOLDEN = [*AUTHORS, *READERS]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.core.suite import COMPILED
+
 if TYPE_CHECKING:
     from harness.core.run import Run
 
@@ -20,7 +22,12 @@ _TORCH = (
 
 
 def differences(base: Run, new: Run) -> list[str]:
-    """Return the conditions in which two runs differ, as ``name: base -> new``; empty where they can be compared."""
+    """Return the conditions in which two runs differ, as ``name: base -> new``; empty where they can be compared.
+
+    Where nothing ran there are none: no machine took part, and the compiler is what is compared.
+    """
+    if base.policy.mode == new.policy.mode == COMPILED:
+        return []
     ours, theirs = _conditions(base), _conditions(new)
     apart = [f"{name}: {ours[name]} -> {theirs[name]}" for name in ours if ours[name] != theirs[name]]
     return base.environment.differences(new.environment) + apart

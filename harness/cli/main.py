@@ -18,7 +18,7 @@ from harness.cli.history import history_command
 from harness.cli.list import list_command
 from harness.cli.report import report_command
 from harness.cli.results import results_app
-from harness.cli.run import bisect_app, run_app
+from harness.cli.run import bisect_app, inspect_app, run_app
 from harness.cli.selftest import selftest_command
 from harness.cli.show import show_command
 from harness.cli.site import site_command
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(run_app, name="run", rich_help_panel="Measure")
 app.command("show", rich_help_panel="Measure")(show_command)
+app.add_typer(inspect_app, name="inspect", rich_help_panel="Measure")
 app.command("list", rich_help_panel="Measure")(list_command)
 app.command("doctor", rich_help_panel="Measure")(doctor_command)
 app.command("selftest", rich_help_panel="Measure")(selftest_command)

@@ -1,8 +1,9 @@
-"""The options of ``bench run``, and commands whose further options come from a workload's axes."""
+"""The options of ``bench run`` and ``bench inspect``, and commands with those of a workload's axes besides."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,7 +20,8 @@ _SELECTION, _MEASURING, _REVISIONS, _OUTPUT = "Selection", "Measuring", "Two rev
 
 # Name: type, default, what --help says, its panel. Settings are text: core.suite.SETTINGS parses them, for suites too.
 _TEXT, _WORDS = str | None, list[str] | None
-_OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
+Options = Mapping[str, tuple[Any, Any, str, str]]
+RUN_OPTIONS: Options = {
     "impl": (_TEXT, None, "Implementations, separated by commas; all where left out.", _SELECTION),
     "load": (_WORDS, None, "A Python file with implementations or workloads of your own.", _SELECTION),
     "device": (_TEXT, None, "cpu, cuda or cuda:N; a GPU where there is one.", _MEASURING),
@@ -39,6 +41,12 @@ _OPTIONS: dict[str, tuple[Any, Any, str, str]] = {
     "json": (bool, False, "Print the result as JSON.", _OUTPUT),
     "quiet": (bool, False, "Print the run's folder only.", _OUTPUT),
 }
+_ARCH = (_TEXT, None, "Architectures, separated by commas: sm_90, gfx942. \\[default: the GPU's, or sm_90]", _SELECTION)
+INSPECT_OPTIONS: Options = {
+    **{name: RUN_OPTIONS[name] for name in ("impl", "load")},
+    "arch": _ARCH,
+    **{name: RUN_OPTIONS[name] for name in ("results", "tag", "json", "quiet")},
+}
 
 
 def parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
@@ -53,16 +61,18 @@ def parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
         raise UsageError(f"{option} {text}: {reason}") from None
 
 
-def with_options(call: Callable[..., int], workload: Workload | None) -> Callable[..., int]:
-    """Return a function whose signature has the axes of a workload, then the options of every run.
+def with_options(
+    call: Callable[..., int], workload: Workload | None, options: Options = RUN_OPTIONS
+) -> Callable[..., int]:
+    """Return a function whose signature has the axes of a workload, then options.
 
     ``call`` receives ``axes``, the values that were given by axis, and the options by name.
     """
     axes = workload.axes if workload else ()
     parameters = []
     for axis in axes:
-        if axis.name in _OPTIONS:
-            raise UsageError(f"the axis '{axis.name}' has the name of an option of bench run; it needs another")
+        if axis.name in options:
+            raise UsageError(f"the axis '{axis.name}' has the name of an option; it needs another")
         option = typer.Option(
             None,
             f"--{axis.name.replace('_', '-')}",
@@ -71,7 +81,7 @@ def with_options(call: Callable[..., int], workload: Workload | None) -> Callabl
             rich_help_panel=f"Axes of {workload.name}: values, or sweeps such as 1k,2k" if workload else None,
         )
         parameters.append(_parameter(f"axis_{axis.name}", str | None, option))
-    for name, (kind, default, help, panel) in _OPTIONS.items():
+    for name, (kind, default, help, panel) in options.items():
         if name != "impl" or workload:
             flag = f"--{name.replace('_', '-')}"
             option = typer.Option(default, flag, help=help, rich_help_panel=panel, show_default=bool(default))

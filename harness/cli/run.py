@@ -1,4 +1,4 @@
-"""``bench run``: measure a workload or a suite."""
+"""``bench run``, ``bench bisect`` and ``bench inspect``: groups of commands, one for each workload or suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from harness.catalog import Catalog, load_catalog, read_suite
 from harness.cli.broken import report_broken
-from harness.cli.options import with_options
+from harness.cli.options import INSPECT_OPTIONS, with_options
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
 
@@ -45,6 +45,24 @@ class _Runnables(TyperGroup):
         raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
 
+class _Inspected(TyperGroup):
+    """Workloads as commands, of which kernels are compiled and nothing is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the workloads of which an implementation declares kernels."""
+        known = _catalog(()).implementations
+        return [name for name, ones in known.items() if any(one.kernels for one in ones.values())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a workload."""
+        catalog = _catalog(_loads([*ctx.args, *sys.argv]))
+        if cmd_name not in catalog.workloads:
+            report_broken(catalog)
+        workload = catalog.workload(cmd_name)
+        call = partial(_inspect_workload, catalog, cmd_name)
+        return _command(cmd_name, workload.help, with_options(call, workload, INSPECT_OPTIONS), "Workloads")
+
+
 class _Measured(_Runnables):
     @staticmethod
     def measure(*arguments: Any, **options: Any) -> int:
@@ -64,11 +82,17 @@ class _Bisected(_Runnables):
 
 
 run_app = typer.Typer(cls=_Measured, invoke_without_command=True, rich_markup_mode="markdown")
+inspect_app = typer.Typer(cls=_Inspected, no_args_is_help=True, rich_markup_mode="markdown")
 bisect_app = typer.Typer(cls=_Bisected, no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @bisect_app.callback(help="Find the commit that made something slower: `bench bisect attention --against v1..main`.")
 def _bisect() -> None:
+    pass
+
+
+@inspect_app.callback(help="Show what kernels compile to, without a GPU: `bench inspect attention --arch sm_90`.")
+def _inspect() -> None:
     pass
 
 
@@ -102,9 +126,22 @@ def _run_workload(
     impl: str | None,
     **options: Any,
 ) -> int:
-    chosen = tuple(part.strip() for part in impl.split(",") if part.strip()) if impl else ()
-    suite = Suite(name, "", (Selection(name, chosen, axes),), Policy())
+    suite = Suite(name, "", (_selection(name, impl, axes),), Policy())
     return _run_suite(measure, catalog, suite, axes={}, **options)
+
+
+def _inspect_workload(
+    catalog: Catalog, name: str, *, axes: dict[str, str], impl: str | None, load: list[str] | None, **options: Any
+) -> int:
+    from harness.cli.inspect import inspect_and_print
+
+    del load  # loaded already
+    return inspect_and_print(catalog, _selection(name, impl, axes), **options)
+
+
+def _selection(name: str, impl: str | None, axes: dict[str, str]) -> Selection:
+    chosen = tuple(part.strip() for part in impl.split(",") if part.strip()) if impl else ()
+    return Selection(name, chosen, axes)
 
 
 def _run_suite(

@@ -54,6 +54,14 @@ METRICS = {
         Metric(
             "flops_per_joule", "FLOP/J", "higher", "floating-point operations of the workload over the gross energy"
         ),
+        Metric("registers", "1", "lower", "registers of one thread of a kernel", 0.0, 0.0, True),
+        Metric("spill_stores", "B", "lower", "what a thread of a kernel writes for want of registers", 0.0, 0.0, True),
+        Metric("spill_loads", "B", "lower", "what a thread of a kernel reads back of that", 0.0, 0.0, True),
+        Metric("shared_memory", "B", "lower", "shared memory of one program, static and dynamic", 0.0, 0.0, True),
+        Metric("occupancy", "1", "higher", "share of the resident warps that a kernel can fill", 0.0, 0.0, True),
+        Metric("instructions", "1", "lower", "instructions in the machine code of a kernel", 0.0, 0.0, True),
+        Metric("tensor_core_share", "1", "higher", "share of them that are the matrix units'", 0.0, 0.0, True),
+        Metric("compile_time", "s", None, "time that the compiler took for one kernel, once and from nothing"),
         Metric("sm_clock", "Hz", None, "clock of the GPU's multiprocessors after a turn"),
         Metric("memory_clock", "Hz", None, "clock of the GPU's memory after a turn"),
         Metric("temperature", "degC", None, "temperature of the GPU after a turn"),
@@ -72,6 +80,8 @@ RATES = ("flops_per_s", "bytes_per_s")
 DERIVED = (*RATES, "roof_share", "flops_per_joule", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+# Whole numbers below this are counts, and written with all their digits.
+_COUNTED = 1e9
 _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))
 
 
@@ -85,7 +95,7 @@ def format_value(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return str(value)
     if unit == "1":
-        return f"{value:.2g}"
+        return f"{value:.0f}" if value.is_integer() and abs(value) < _COUNTED else f"{value:.2g}"
     scales = _BINARY if unit == "B" else _SI
     size = abs(value)
     factor, prefix = next(((f, p) for f, p in scales if size >= f * 0.9995), scales[-1] if size else (1.0, ""))

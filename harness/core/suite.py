@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MODES = ("cold", "hot", "graph", "host")
+# The mode of a run in which nothing ran: its numbers are the compiler's.
+COMPILED = "compiled"
 
 
 @dataclass(frozen=True)

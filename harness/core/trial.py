@@ -44,7 +44,8 @@ class Trial:
     """A case in one launch: its status, and every sample taken until it ended.
 
     Attributes:
-        executed: the operators and kernels that a step ran, the longest first, separated by commas; once a run.
+        executed: the operators and kernels that a step ran, the longest first, separated by commas; once a run. Of a
+            kernel that was compiled and not run, its instructions with their number, the most frequent first.
     """
 
     case: Case

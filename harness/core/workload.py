@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.core.axis import Axis, Scalar
@@ -13,6 +13,7 @@ from harness.core.errors import UsageError
 Params = Mapping[str, Scalar]
 Step = Callable[[], Any]
 Builder = TypeVar("Builder", bound=Callable[[Any], Step])
+Kernels = Callable[[Params], "Sequence[Kernel]"]
 
 MARK = "__benchwright__"
 
@@ -102,6 +103,24 @@ class Requires:
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """A Triton kernel as a step would launch it, so that its machine code can be made where there is no device.
+
+    Attributes:
+        function: what ``triton.jit`` returned.
+        arguments: by name, the type of each pointer (``"*bf16"``) and the value of everything else. As in a launch,
+            a whole number that is 1 or a multiple of 16 is compiled as such, and tensors are taken to be aligned.
+        options: those of the launch: ``num_warps``, ``num_stages`` ...
+        label: what tells this configuration from others of the function: ``"128x64"``.
+    """
+
+    function: Any
+    arguments: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Mark:
     """What the decorator leaves on a function for the catalog to find."""
 
@@ -109,6 +128,7 @@ class Mark:
     name: str
     requires: Requires
     executes: str
+    kernels: Kernels | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +142,16 @@ class Implementation:
     build: Callable[[Any], Step]
     source: str
     executes: str = ""
+    kernels: Kernels | None = None
 
 
 def implementation(
-    workload: str, *, name: str = "", requires: Requires | None = None, executes: str = ""
+    workload: str,
+    *,
+    name: str = "",
+    requires: Requires | None = None,
+    executes: str = "",
+    kernels: Kernels | None = None,
 ) -> Callable[[Builder], Builder]:
     """Mark a function as an implementation of a workload, and return it unchanged.
 
@@ -138,6 +164,8 @@ def implementation(
         requires: when it can run.
         executes: a regular expression that the name of an operator or kernel of each step must contain, so that a
             request which was not honoured is flagged; empty where any will do.
+        kernels: ``params -> kernels``, one for each configuration that a step may launch at that point. It is called
+            by ``bench inspect`` alone, and may import triton.
 
     Raises:
         UsageError: the object cannot carry a mark (a lambda or a builtin), or carries one already.
@@ -149,7 +177,7 @@ def implementation(
             raise UsageError(f"{build!r} cannot be an implementation: expected a named function")
         if MARK in build.__dict__:
             raise UsageError(f"{own} is marked as an implementation twice")
-        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes)
+        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes, kernels)
         return build
 
     return mark

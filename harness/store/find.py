@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.run import COMPLETE
+from harness.core.suite import COMPILED
 from harness.store.layout import RUN
 from harness.store.place import reached
 
@@ -23,6 +24,7 @@ class Header:
 
     Attributes:
         baseline: the name under which it is kept as a baseline; empty where it is not.
+        compiled: whether it is of kernels that were compiled and not run.
     """
 
     folder: Path
@@ -33,6 +35,7 @@ class Header:
     commit: str
     dirty: bool
     baseline: str
+    compiled: bool
 
     @property
     def complete(self) -> bool:
@@ -67,6 +70,7 @@ def headers(results: Path) -> Iterator[Header]:
                 machine["git_commit"],
                 machine["git_dirty"],
                 names[1] if len(names) == 3 and names[0] == BASELINES else "",
+                meta["policy"]["mode"] == COMPILED,
             )
         except (OSError, ValueError, KeyError, TypeError):
             continue

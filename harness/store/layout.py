@@ -7,7 +7,8 @@ trial as it came, and is what a reader believes.
 Version 2: ``run.json`` says of which revision a run is (``revision``, empty for a plain run), how many launches a case
 was given where that is more than the policy's (``launches`` in the plan), and the power at rest (``rests``). Samples
 say how they were come by (``provenance``) and how sure the instrument is (``uncertainty``); measurements, the former.
-Trials say which operators and kernels ran (``executed``). Version 1 is read as having none of it.
+Trials say which operators and kernels ran (``executed``). Version 1 is read as having none of it. A run whose mode is
+``compiled`` is of kernels that were compiled and not run: its cases are kernels, and its environment is the compiler's.
 
 A merged folder holds the same three tables of many runs, and ``runs.parquet`` with the ``run.json`` of each.
 """

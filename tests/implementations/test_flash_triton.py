@@ -1,6 +1,7 @@
-"""The Triton kernel without a GPU: its numerics in Triton's interpreter, its machine code from the compiler.
+"""The Triton implementation without a GPU: its answers in Triton's interpreter, its machine code from the compiler.
 
-Each runs in a child process, because the interpreter is switched on when triton is imported, and for good.
+Each runs in a child process, because the interpreter is switched on when triton is imported, and for good. The kernels
+themselves are tried in test_flash_kernels.py.
 """
 
 from __future__ import annotations
@@ -10,65 +11,48 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import pytest
+from harness.catalog import load_catalog
 
-from implementations.attention import _flash_forward
-
-KERNEL = Path(_flash_forward.__file__)
-
-# Reads [{kernel, params, warnings}] and prints the fault that the check finds in each, empty where there is none.
+# Reads points and prints the fault that the workload's check finds in each, empty where there is none.
 INTERPRET = """
-import importlib.util, json, sys, warnings
+import json, sys
 import torch
 from harness.launch.checking import compare
 from implementations.attention.flash_triton import flash_triton
 from implementations.attention.workload import workload
 
 torch.set_num_threads(1)
-for job in json.load(sys.stdin):
-    warnings.simplefilter(job["warnings"])
-    name = "implementations.attention._flash_forward"
-    spec = importlib.util.spec_from_file_location(name, job["kernel"])
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    x = workload.make_inputs(job["params"], "cpu", torch.Generator().manual_seed(0))
-    print(json.dumps(compare(flash_triton(x)(), workload.reference(x)).fault))
+for params in json.load(sys.stdin):
+    x = workload.make_inputs(params, "cpu", torch.Generator().manual_seed(0))
+    step, check = flash_triton(x), workload.check or compare
+    step()
+    print(json.dumps(check(step(), workload.reference(x)).fault))
 """
 
-# Reads [{capability, dtype, item, head_dim}] and prints what the compiler made of each.
+# Reads [{arch, dtype, head_dim}] and prints, for the static choice of each kernel, what the compiler made of it.
 COMPILE = """
-import json, sys, warnings
-warnings.simplefilter("error")
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from implementations.attention._flash_forward import flash_forward
-from implementations.attention.flash_triton import config
+import json, sys
+from harness.inspect.compiler import made_of
+from implementations.attention._flash_backward import backward_kernels
+from implementations.attention._flash_forward import forward_kernels
+from implementations.attention._flash_problem import FORWARD, KEYS, ROWS, Problem, space
 
 for job in json.load(sys.stdin):
-    rows, keys, warps, stages = config(job["item"], job["head_dim"])
-    constants = {"HEAD_DIM": job["head_dim"], "ROWS": rows, "KEYS": keys, "CAUSAL": True, "WIDEN": False,
-                 "PRECISION": "tf32x3"}
-    tensors = ("q_ptr", "k_ptr", "v_ptr", "out_ptr")
-    signature = dict.fromkeys(tensors, "*" + job["dtype"]) | {"seq": "i32", "scale": "fp32"}
-    signature |= dict.fromkeys(constants, "constexpr")
-    aligned = {(flash_forward.arg_names.index(name),): [["tt.divisibility", 16]] for name in tensors}
-    made = triton.compile(
-        ASTSource(flash_forward, signature, constants, aligned),
-        target=GPUTarget("cuda", job["capability"], 32),
-        options={"num_warps": warps, "num_stages": stages, "enable_fp_fusion": True},
-    )
-    ptx = made.asm["ptx"]
-    print(json.dumps({"mma": ptx.count("mma.sync"), "wgmma": ptx.count("wgmma.mma_async"),
-                      "shared": made.metadata.shared, "cubin": len(made.asm["cubin"])}))
+    sizes = (1, 8, 8, 4096, 4096, job["head_dim"], job["head_dim"])
+    problem = Problem(*sizes, job["dtype"], high=0)
+    static = [space(table, problem)[:1] for table in (FORWARD, KEYS, ROWS)]
+    _, *backward = backward_kernels(problem, *static[1:])
+    for kernel in forward_kernels(problem, static[0]) + backward:
+        print(json.dumps({**job, "kernel": kernel.function.__name__, **made_of(kernel, job["arch"])}))
 """
 
 
-def in_child(script, jobs, **variables):
+def in_child(script: str, jobs: list[Any], **variables: str) -> list[Any]:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     child = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-W", "error", "-c", script],
         input=json.dumps(jobs),
         capture_output=True,
         text=True,
@@ -79,65 +63,38 @@ def in_child(script, jobs, **variables):
     return [json.loads(line) for line in child.stdout.splitlines()]
 
 
-def point(seq, causal, dtype, head_dim=64):
-    return {"seq": seq, "batch": 1, "heads": 2, "head_dim": head_dim, "causal": causal, "dtype": dtype}
-
-
-POINTS = [
-    point(seq, causal, dtype)
-    for dtype in ("fp32", "fp16", "bf16")
-    for seq in (1, 64, 257, 300)
-    for causal in (False, True)
-] + [point(257, True, dtype, head_dim) for dtype in ("fp32", "bf16") for head_dim in (16, 32, 128, 256)]
-
-# Faults in the kernel's source, each with a point at which it must show.
-FAULTS = {
-    "rescale of O dropped": ("sums * rescale[:, None]", "sums", point(257, False, "fp16")),
-    "rescale of l dropped": ("total * rescale", "total", point(257, False, "fp16")),
-    "mask inverted": ("keys[None, :] <= rows", "keys[None, :] > rows", point(257, True, "fp16")),
-    "mask off by one": ("keys[None, :] <= rows", "keys[None, :] <= 1 + rows", point(257, True, "fp16")),
-    "tail not masked": ("visible = keys[None, :] < seq", "visible = keys[None, :] >= 0", point(257, False, "fp16")),
-    "scale missing": ("tl.exp2(scores * scale", "tl.exp2(scores", point(257, False, "fp16")),
-    "bfloat16 not widened": ("if WIDEN:", "if False:", point(64, False, "bf16")),
-}
-
-
-@pytest.fixture(scope="module")
-def faults_found(tmp_path_factory):
-    """The check's verdict on each point and on each faulty kernel, from one child."""
-    folder = tmp_path_factory.mktemp("kernels")
-    jobs = [{"kernel": str(KERNEL), "params": params, "warnings": "error"} for params in POINTS]
-    for number, (old, new, params) in enumerate(FAULTS.values()):
-        source = KERNEL.read_text()
-        assert old in source
-        faulty = folder / f"faulty_{number}.py"
-        faulty.write_text(source.replace(old, new))
-        jobs.append({"kernel": str(faulty), "params": params, "warnings": "ignore"})
-    found = in_child(INTERPRET, jobs, TRITON_INTERPRET="1", OPENBLAS_NUM_THREADS="1")
-    assert len(found) == len(jobs)
-    return found
-
-
-@pytest.mark.parametrize("number", range(len(POINTS)), ids=["-".join(map(str, one.values())) for one in POINTS])
-def test_agrees_with_the_reference(faults_found, number):
-    assert faults_found[number] == ""
-
-
-@pytest.mark.parametrize("number", range(len(FAULTS)), ids=list(FAULTS))
-def test_a_faulty_kernel_is_rejected(faults_found, number):
-    assert faults_found[len(POINTS) + number]
-
-
-def test_compiles_to_tensor_core_instructions(tmp_path):
-    kinds = [("bf16", 2, 64), ("fp16", 2, 128), ("bf16", 2, 256), ("fp32", 4, 64)]
-    jobs = [
-        {"capability": capability, "dtype": dtype, "item": item, "head_dim": head_dim}
-        for capability in (80, 90)
-        for dtype, item, head_dim in kinds
+def points() -> list[dict[str, Any]]:
+    axes = load_catalog(lazily=False).workload("attention").axes
+    given = [
+        {"seq": str(seq), "causal": causal, "dtype": dtype}
+        for dtype, seq, causal in (
+            ("fp32", 65, "true"),
+            ("fp32", 1, "false"),
+            ("fp16", 257, "true"),
+            ("bf16", 65, "true"),
+            ("bf16", 64, "false"),
+        )
     ]
-    made = in_child(COMPILE, jobs, TRITON_CACHE_DIR=str(tmp_path))
-    assert len(made) == len(jobs)
-    for job, code in zip(jobs, made, strict=True):
-        assert code["mma" if job["capability"] == 80 else "wgmma"] > 0, job
-        assert code["cubin"] > 0, job
-        assert code["shared"] <= (96 if job["capability"] == 80 else 128) << 10, job
+    small = {"batch": "1", "heads": "2", "head_dim": "64"}
+    return [
+        {axis.name: axis.values({**small, **point}.get(axis.name, axis.default))[0] for axis in axes} for point in given
+    ]
+
+
+def test_agrees_with_the_reference() -> None:
+    faults = in_child(INTERPRET, points(), TRITON_INTERPRET="1", OPENBLAS_NUM_THREADS="1")
+    assert faults == [""] * len(points())
+
+
+def test_static_choices_use_tensor_cores_and_spill_nothing(tmp_path: Path) -> None:
+    jobs = [{"arch": arch, "dtype": "bf16", "head_dim": width} for arch, width in (("sm_80", 128), ("sm_90", 64))]
+    variables = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_DUMP_PTXAS_LOG": "1"}
+    made = in_child(COMPILE, jobs, **variables)
+    assert len(made) == 3 * len(jobs)
+    for one in made:
+        unit = {"sm_80": "HMMA", "sm_90": "HGMMA"}[one["arch"]]
+        metrics = one["metrics"]
+        assert unit in dict(pair.split(" ") for pair in one["instructions"].split(", ")), one
+        assert metrics["spill_stores"] == metrics["spill_loads"] == 0, one
+        assert metrics["shared_memory"] <= (99 if one["arch"] == "sm_80" else 227) << 10, one
+        assert metrics["occupancy"] > 0, one

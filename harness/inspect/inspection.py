@@ -1,0 +1,121 @@
+"""One inspection, in order: what is asked for, what each kernel compiles to, and the run that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.summary import summarise
+from harness.core.case import Case, Group, PlannedCase
+from harness.core.errors import UsageError
+from harness.core.run import COMPLETE
+from harness.core.suite import COMPILED, Policy
+from harness.core.trial import Launch, Sample, Trial, utc_now
+from harness.detect import detect
+from harness.inspect.remote import replies
+from harness.plan import chosen, points
+from harness.store.read import read_run
+from harness.store.write import append, create_run, new_run_id, write_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.catalog import Catalog
+    from harness.core.environment import Environment
+    from harness.core.run import Run
+    from harness.core.suite import Selection
+
+# Axes of every inspection, beside those of the workload.
+OWN = ("arch", "kernel")
+_POLICY = Policy(launches=1, device="none", threads=1, mode=COMPILED)
+
+
+def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]) -> Iterator[Trial]:
+    """Compile every kernel of a selection for every architecture, and yield what came of each.
+
+    Raises:
+        UsageError: a name or a value does not exist, or no implementation that is chosen declares kernels.
+        HarnessError: the process that compiles does not start.
+    """
+    workload = catalog.workload(selection.workload)
+    if taken := [axis.name for axis in workload.axes if axis.name in OWN]:
+        raise UsageError(f"the axis '{taken[0]}' has the name of an axis of bench inspect; it needs another")
+    wanted = chosen(catalog, selection)
+    declaring = [one.name for one in wanted if one.kernels]
+    if not declaring or (selection.implementations and len(declaring) < len(wanted)):
+        silent = ", ".join(one.name for one in wanted if not one.kernels)
+        raise UsageError(f"nothing to inspect: no kernels are declared by {silent or workload.name}")
+    axes = tuple(points(workload, selection))
+    request = {
+        "sources": catalog.sources,
+        "workload": workload.name,
+        "architectures": list(architectures),
+        "items": [{"implementation": name, "params": dict(point)} for point in axes for name in declaring],
+    }
+    found = False
+    for reply in replies(request):
+        found = True
+        yield _trial(workload.name, reply)
+    if not found:
+        raise UsageError(f"nothing to inspect: {', '.join(declaring)} declares no kernel at this point")
+
+
+def keep(
+    trials: Sequence[Trial],
+    results: Path,
+    baseline: str,
+    *,
+    command: Iterable[str],
+    sources: Iterable[str],
+    tags: Mapping[str, str],
+) -> Run:
+    """Keep what was found as a run: its cases are kernels, and nothing of it was measured.
+
+    Raises:
+        UsageError: the results folder cannot be written to.
+        HarnessError: the disk is full or gone.
+    """
+    groups: dict[str, list[PlannedCase]] = {}
+    for trial in trials:
+        groups.setdefault(trial.case.group, []).append(PlannedCase(trial.case))
+    plan = [Group(name, baseline, tuple(cases)) for name, cases in groups.items()]
+    run_id = new_run_id(f"inspect-{trials[0].case.workload}")
+    folder = create_run(
+        results, run_id, plan, _POLICY, _of_compiler(detect()), command=command, sources=sources, tags=tags
+    )
+    append(folder, Launch(0, utc_now(), {}))
+    for trial in trials:
+        append(folder, trial)
+    run = read_run(folder)
+    write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), COMPLETE)
+    return read_run(folder)
+
+
+def _of_compiler(environment: Environment) -> Environment:
+    """Leave of an environment what machine code depends on: the compiler and the code, and no machine."""
+    nothing = {
+        name: type(value)()
+        for name, value in asdict(environment).items()
+        if name not in ("host", "benchwright", "packages", "git_commit", "git_dirty")
+    }
+    return replace(environment, **{**nothing, "packages": {"triton": environment.packages["triton"]}})
+
+
+def _trial(workload: str, reply: dict[str, Any]) -> Trial:
+    """Return what became of a kernel as a trial of one launch."""
+    own = tuple((name, reply[name]) for name in OWN)
+    case = Case(workload, reply["implementation"], (*reply["params"].items(), *own))
+    provenance = f"compiled: sha256 {reply.get('sha256', '')}"
+    samples = [Sample(name, float(value), provenance=provenance) for name, value in reply.get("metrics", {}).items()]
+    return Trial(
+        case,
+        0,
+        reply["status"],
+        reply["message"],
+        utc_now(),
+        reply.get("metrics", {}).get("compile_time", 0.0),
+        reply.get("log", ""),
+        samples,
+        reply.get("instructions", ""),
+    )
