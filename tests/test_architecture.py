@@ -47,7 +47,7 @@ HOMES = {
     "fsspec": {"store"},
     "upath": {"store"},
     "pandas": {"report", "store"},
-    "plotly": {"report"},
+    "plotly": {"__init__", "report"},
     "jinja2": {"report"},
     "pynvml": {"detect", "probes"},
     "psutil": {"launch"},

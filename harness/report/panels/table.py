@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "time": ("time",),
     "throughput": ("flops_per_s",),
-    "bandwidth": ("bytes_per_s",),
+    "traffic": ("bytes_per_s",),
     "of roof": ("roof_share",),
     "memory": ("device_peak_allocated", "peak_memory"),
     "energy": ("energy_gross",),
