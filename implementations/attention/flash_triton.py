@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention.workload import AttentionInputs, tensor_bytes
+from implementations.attention._common import forward_only, no_window
+from implementations.attention.workload import AttentionInputs, Sizes, output_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,16 +28,21 @@ def config(item_bytes: int, head_dim: int) -> tuple[int, int, int, int]:
 
 
 def _unsupported(params: Params, device: str) -> str:
-    head_dim = int(params["head_dim"])
+    sizes = Sizes.of(params)
+    head_dim = sizes.head_dim
     if head_dim.bit_count() != 1 or not 16 <= head_dim <= 256:
         return "the Triton kernel takes a head_dim of 16, 32, 64, 128 or 256"
-    return ""
+    if (sizes.queries, sizes.heads, sizes.head_dim) != (sizes.keys, sizes.kv_heads, sizes.v_dim):
+        return "the Triton kernel takes Q, K and V of one shape"
+    if params["dtype"] == "tf32":
+        return "the Triton kernel multiplies fp32 as three tf32 products, and not as one"
+    return forward_only(params) or no_window(params, "the Triton kernel")
 
 
 @implementation(
     "attention",
     requires=Requires(
-        device="cuda", capability=(8, 0), modules=("triton",), memory=tensor_bytes, unsupported=_unsupported
+        device="cuda", capability=(8, 0), modules=("triton",), memory=output_bytes, unsupported=_unsupported
     ),
 )
 def flash_triton(x: AttentionInputs) -> Step:
