@@ -32,7 +32,7 @@ for job in json.load(sys.stdin):
     spec = importlib.util.spec_from_file_location(name, job["kernel"])
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
-    x = workload.make_inputs(job["params"], "cpu", torch.Generator().manual_seed(0))
+    x = workload.make_inputs(workload.params(job["params"]), "cpu", torch.Generator().manual_seed(0))
     print(json.dumps(compare(flash_triton(x)(), workload.reference(x)).fault))
 """
 
