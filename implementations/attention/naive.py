@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def _memory(params: Params) -> int:
-    """Scores and probabilities at once, and backward four such matrices; what is returned; the mask."""
+    """Scores and probabilities at once, and backward three such matrices; what is returned; the mask."""
     sizes = Sizes.of(params)
-    matrices = 2 if sizes.passes == FORWARD else 4
+    matrices = 2 if sizes.passes == FORWARD else 3
     mask = 0 if sizes.mask.full else sizes.queries * sizes.keys
     return matrices * sizes.scores * sizes.item + mask + output_bytes(params)
 

@@ -8,7 +8,7 @@ import torch
 
 from harness import Params, Requires, Step, implementation
 from implementations.attention._common import by_autograd, no_tf32
-from implementations.attention.workload import AttentionInputs, Sizes, output_bytes
+from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,14 +19,15 @@ QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
 def _memory(params: Params) -> int:
-    """What is returned and kept, the masks, dQ, dK and dV in float32, and three tiles with their rows of Q, K, V, O."""
+    """O and L, the masks, and in float32 two tiles, or three and the gradients, with their rows of Q, K, V and O."""
     sizes = Sizes.of(params)
     rows, columns = min(QUERY_BLOCK, sizes.queries), min(KEY_BLOCK, sizes.keys)
+    tiles, gradients = (2, 0) if sizes.passes == FORWARD else (3, 4 * sizes.qkv // sizes.item)
     masks = 0 if sizes.mask.full else 2 * rows * columns
-    block = 3 * rows * columns + 2 * (rows + columns) * (sizes.head_dim + sizes.v_dim)
-    kept = sizes.out + 2 * sizes.lse
-    gradients = 0 if sizes.passes == "forward" else sizes.qkv // sizes.item * 4
-    return output_bytes(params) + kept + gradients + masks + 4 * sizes.batch * sizes.heads * block
+    features = sizes.head_dim + sizes.v_dim
+    widened = 0 if sizes.item == 4 else (rows + columns * sizes.kv_heads // sizes.heads) * features
+    block = tiles * rows * columns + rows * features + widened
+    return sizes.out + 2 * sizes.lse + gradients + masks + 4 * sizes.batch * sizes.heads * block
 
 
 @implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32))

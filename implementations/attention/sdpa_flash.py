@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from harness import Params, Requires, Step, implementation
 from implementations.attention._common import forced, fused_memory, half_only, mask_bytes, no_tf32, no_window
-from implementations.attention.workload import AttentionInputs, Sizes
+from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 CPU_SCRATCH_BYTES = 7 << 18  # tiles of two CPU threads; a GPU keeps its tiles on chip
 
 
 def _memory(params: Params) -> int:
-    """What every fused kernel takes, the CPU's scratch, and K and V packed, as CPUs with AMX do in half precision."""
+    """What every fused kernel takes, and on the CPU scratch, K and V packed (with AMX in half precision), and gathered rows."""
     sizes = Sizes.of(params)
     packed = 0 if sizes.item == 4 else 2 * sizes.batch * sizes.heads * sizes.keys * sizes.head_dim * sizes.item
-    return fused_memory(params) + packed + CPU_SCRATCH_BYTES + mask_bytes(params)
+    gathered = 0 if sizes.passes == FORWARD else 2 * sizes.out
+    return fused_memory(params) + packed + gathered + CPU_SCRATCH_BYTES + mask_bytes(params)
 
 
 def _unsupported(params: Params, device: str) -> str:
