@@ -65,6 +65,7 @@ def test_an_implementation_has_a_sentence_of_help(one: Implementation) -> None:
     assert len(one.help) > 20
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own use of it, when it compiles
 @pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.workload}/{one.name}")
 def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Implementation) -> None:
     if reason := unmet(one.requires, detect(), "cpu"):
