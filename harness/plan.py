@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.catalog import Catalog
-    from harness.core.axis import Scalar
     from harness.core.environment import Environment
     from harness.core.suite import Policy, Selection
-    from harness.core.workload import Implementation, Requires, Workload
+    from harness.core.workload import Implementation, Params, Requires, Workload
 
 # Leave this share of the free memory to everything that is not predicted.
 _USABLE = 0.9
@@ -65,8 +64,8 @@ def make_plan(
     for selection in selections:
         workload = catalog.workload(selection.workload)
         wanted = chosen(catalog, selection)
-        for point in points(workload, selection):
-            group = _group(workload, wanted, point, policy.device, environment)
+        for params in points(workload, selection):
+            group = _group(workload, wanted, params, policy.device, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
     return fitted(Plan(tuple(groups.values()), policy), environment, sides)
@@ -141,7 +140,7 @@ def chosen(catalog: Catalog, selection: Selection) -> list[Implementation]:
     return list(catalog.implementations.get(selection.workload, {}).values())
 
 
-def points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[str, Scalar], ...]]:
+def points(workload: Workload, selection: Selection) -> Iterable[Params]:
     """Yield every point of a selection's sweep, or raise UsageError for an axis or a value that there is not."""
     axes = {axis.name: axis for axis in workload.axes}
     for name in selection.axes:
@@ -149,30 +148,32 @@ def points(workload: Workload, selection: Selection) -> Iterable[tuple[tuple[str
             raise unknown(f"axis of {workload.name}", name, axes)
     values = [axis.values(selection.axes.get(axis.name, axis.default)) for axis in workload.axes]
     for combination in itertools.product(*values):
-        yield tuple(zip(axes, combination, strict=True))
+        yield dict(zip(axes, combination, strict=True))
 
 
 def _group(
-    workload: Workload,
-    wanted: list[Implementation],
-    point: tuple[tuple[str, Scalar], ...],
-    device: str,
-    environment: Environment,
+    workload: Workload, wanted: list[Implementation], params: Params, device: str, environment: Environment
 ) -> Group:
-    cases = [_planned(workload, one, point, device, environment) for one in wanted]
+    """Plan every implementation at a point; one that makes no question is a reason to skip them all."""
+    try:
+        params, fault = workload.settle(params), ""
+    except ValueError as error:
+        fault = str(error)
+    cases = [
+        PlannedCase(Case(workload.name, one.name, workload.point(params)), skip=fault)
+        if fault
+        else _planned(workload, one, params, device, environment)
+        for one in wanted
+    ]
     cases.sort(key=lambda planned: planned.case.implementation != workload.baseline)
-    return Group(f"{workload.name}[{describe(point)}]", workload.baseline, tuple(cases))
+    return Group(f"{workload.name}[{describe(workload.point(params))}]", workload.baseline, tuple(cases))
 
 
 def _planned(
-    workload: Workload,
-    one: Implementation,
-    point: tuple[tuple[str, Scalar], ...],
-    device: str,
-    environment: Environment,
+    workload: Workload, one: Implementation, params: Params, device: str, environment: Environment
 ) -> PlannedCase:
     """Ask an implementation's requirements about a point; what they raise is a reason to skip it."""
-    case, params, memory = Case(workload.name, one.name, point), dict(point), None
+    case, memory = Case(workload.name, one.name, workload.point(params)), None
     try:
         cost = workload.cost(params)
         skip = unmet(one.requires, environment, device)

@@ -9,7 +9,7 @@ from harness.catalog import Catalog
 from harness.core.environment import Environment, Gpu
 from harness.core.errors import UsageError
 from harness.core.suite import Policy, Selection
-from harness.core.workload import Implementation
+from harness.core.workload import Implementation, Params
 from harness.detect import available_memory, detect
 from harness.plan import Plan, make_plan
 
@@ -94,6 +94,36 @@ def test_cases_that_do_not_fit_side_by_side_are_run_one_at_a_time() -> None:
     assert plan(catalog()).groups[0].interleaved
     assert not plan(two).groups[0].interleaved
     assert skips(plan(two)) == {"plain": "", "one": "", "two": ""}
+
+
+def test_an_axis_that_is_implied_is_named_where_it_is_not_at_its_default() -> None:
+    content = catalog()
+    work = content.workloads["work"]
+    added = Axis.choice("pass", ("forward", "backward"), "forward", "help", implied=True)
+    content.workloads["work"] = replace(
+        work, axes=(added, *work.axes), cost=lambda p: Cost(float(p["pass"] == "forward"))
+    )
+    groups = plan(content, {"pass": "forward,backward"}).groups
+    assert [group.id for group in groups] == ["work[n=4,causal=false]", "work[pass=backward,n=4,causal=false]"]
+    assert [group.cases[0].cost.flops for group in groups] == [1.0, 0.0]
+    case = groups[0].cases[0].case
+    assert content.workloads["work"].params(case.params) == {"pass": "forward", "n": 4, "causal": False}
+    with pytest.raises(UsageError, match="unknown axis of work 'pas'; did you mean 'pass'"):
+        content.workloads["work"].params({"pas": "forward"})
+
+
+def test_two_spellings_of_one_question_are_one_group_and_what_is_no_question_is_skipped() -> None:
+    def settle(params: Params) -> Params:
+        if params["n"] == 7:
+            raise ValueError("seven will not do")
+        return {**params, "n": min(int(params["n"]), 10)}
+
+    content = catalog(other=Requires())
+    content.workloads["work"] = replace(content.workloads["work"], settle=settle)
+    found = plan(content, {"n": "7,10,11"})
+    assert [group.id for group in found.groups] == ["work[n=7,causal=false]", "work[n=10,causal=false]"]
+    assert [planned.skip for planned in found.groups[0].cases] == ["seven will not do"] * 2
+    assert found.runnable == 2
 
 
 def test_two_selections_of_one_question_are_one_group() -> None:

@@ -15,7 +15,7 @@ from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import MEMORY, energy, first_value, of_roof, ratio, value, with_interval
+from harness.formats.cells import ERRORS, MEMORY, energy, first_value, of_roof, ratio, value, with_interval
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _table(table: GroupTable) -> Table:
         "of roof": [of_roof(row) for row in table.rows],
         "memory": [first_value(row, MEMORY) for row in table.rows],
         "energy": [energy(row) for row in table.rows],
-        "error": [value(row.measurements.get("max_abs_error")) for row in table.rows],
+        "error": [first_value(row, ERRORS) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
     drawn = Table(

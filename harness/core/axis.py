@@ -31,6 +31,8 @@ class Axis:
         default: the value where none is given, as a user would write it.
         help: one line for ``--help``.
         hint: how values are written, e.g. ``"8k"``.
+        implied: whether a case's name leaves the axis out where it is at its default, so that an axis which is added
+            to a workload renames no case, and cuts no history off.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Axis:
     default: str
     help: str
     hint: str
+    implied: bool = False
 
     @staticmethod
     def integer(name: str, default: int | str, help: str) -> Axis:
@@ -65,7 +68,7 @@ class Axis:
         return Axis(name, parse_boolean, str(default).lower(), help, "true|false")
 
     @staticmethod
-    def choice(name: str, values: tuple[str, ...], default: str, help: str) -> Axis:
+    def choice(name: str, values: tuple[str, ...], default: str, help: str, *, implied: bool = False) -> Axis:
         """One of a few names."""
 
         def parse(text: str) -> str:
@@ -73,7 +76,7 @@ class Axis:
                 raise ValueError(str(unknown("value", text, values)))
             return text
 
-        return Axis(name, parse, default, help, "|".join(values))
+        return Axis(name, parse, default, help, "|".join(values), implied)
 
     def values(self, text: str) -> tuple[Scalar, ...]:
         """Parse a comma-separated sweep such as ``1k,2k,4k``, dropping repetitions.

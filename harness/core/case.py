@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """One implementation of a workload at one value of every axis, in the order of the axes."""
+    """One implementation of a workload at one value of every axis, in the order of the axes.
+
+    The point leaves out the axes that are implied: :meth:`Workload.params` has the value of every one.
+    """
 
     workload: str
     implementation: str
@@ -24,7 +27,7 @@ class Case:
 
     @property
     def params(self) -> dict[str, Scalar]:
-        """The value of every axis by name."""
+        """The values of the point by name."""
         return dict(self.point)
 
     @property

@@ -28,6 +28,8 @@ class Metric:
 # Margin, floor, exact: page rounding and slack move a peak by up to a megabyte, the order of additions moves an error.
 _MEMORY = (0.02, float(1 << 20), True)
 _ERROR = (0.25, 1e-12, True)
+# Timed once a launch, so that there is no interval: only a change that no load explains is one.
+_ONCE = (2.0, 1.0, True)
 
 METRICS = {
     metric.name: metric
@@ -35,6 +37,8 @@ METRICS = {
         Metric("time", "s", "lower", "time of one step: device events on CUDA, wall clock elsewhere"),
         Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker", 0.05),
         Metric("host_time", "s", "lower", "time that the host spends in the call of one step on CUDA"),
+        Metric("first_call", "s", "lower", "set-up and first step in a process whose compilers have no cache", *_ONCE),
+        Metric("first_call_cached", "s", "lower", "the same, where an earlier launch has filled the caches", *_ONCE),
         Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
         Metric("roof_share", "1", "higher", "least time that the measured roofs of the machine allow, over the time"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
@@ -47,6 +51,7 @@ METRICS = {
         Metric("device_used_delta", "B", "lower", "growth of the device's used memory, context included", *_MEMORY),
         Metric("max_abs_error", "1", "lower", "largest error against the float64 reference", *_ERROR),
         Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference", *_ERROR),
+        Metric("grad_max_abs_error", "1", "lower", "largest error of a gradient against the float64 one", *_ERROR),
         Metric("energy_gross", "J", "lower", "energy of one step, with what the device draws at rest", 0.02),
         Metric("energy_net", "J", "lower", "energy of one step, less what the device draws at rest", 0.02),
         Metric("power_mean", "W", None, "mean power while the step is looped"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.core.axis import Axis, Scalar
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, unknown
 
 Params = Mapping[str, Scalar]
 Step = Callable[[], Any]
@@ -36,14 +36,18 @@ class Reference:
     """The right answer for one set of inputs, and how far from it an answer may lie.
 
     Attributes:
-        value: a tensor, or a sequence or mapping of tensors, in float64 where values are rounded.
+        value: a tensor, or a sequence or mapping of tensors, in float64 where values are rounded; or, for an output of
+            several kinds, a mapping of references by name, in the order in which the output has them. The errors
+            of the kind ``grad`` are then ``grad_max_abs_error``; those of a kind without a name have the plain names.
         dtype: the dtype that the output must have, e.g. ``torch.bfloat16``; None accepts any.
-        max_abs_error: the largest error that any element may have.
+        max_abs_error: the largest error that any element may have; or, for a mapping of tensors, one for each of them.
+        optional: whether an output may end before this kind.
     """
 
     value: Any
     dtype: Any = None
-    max_abs_error: float = 0.0
+    max_abs_error: float | Mapping[str, float] = 0.0
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Workload:
         cost: ``params -> Cost``.
         input_bytes: ``params -> int``, the memory that the inputs take.
         check: ``(output, Reference) -> Check``; None compares tensors element by element.
+        settle: ``params -> params``, one spelling for each question, so that two ways to ask it are one case; raises
+            ValueError with the reason where a point makes no question.
     """
 
     name: str
@@ -80,6 +86,23 @@ class Workload:
     cost: Callable[[Params], Cost] = lambda params: Cost()
     input_bytes: Callable[[Params], int] = lambda params: 0
     check: Callable[[Any, Reference], Check] | None = None
+    settle: Callable[[Params], Params] = lambda params: params
+
+    def point(self, params: Params) -> tuple[tuple[str, Scalar], ...]:
+        """Return what names a case: its values in the order of the axes, less those that are implied."""
+        named = (axis for axis in self.axes if not axis.implied or params[axis.name] != axis.parse(axis.default))
+        return tuple((axis.name, params[axis.name]) for axis in named)
+
+    def params(self, point: Params) -> Params:
+        """Return the value of every axis, given what names a case.
+
+        Raises:
+            UsageError: it names an axis that the workload does not have.
+        """
+        axes = [axis.name for axis in self.axes]
+        if foreign := [name for name in point if name not in axes]:
+            raise unknown(f"axis of {self.name}", foreign[0], axes)
+        return {axis.name: axis.parse(axis.default) for axis in self.axes if axis.implied} | dict(point)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.core.measurement import Measurement
 
 MEMORY = ("device_peak_allocated", "peak_memory")
+ERRORS = ("max_abs_error", "grad_max_abs_error")
 
 
 def value(measurement: Measurement | None) -> str:

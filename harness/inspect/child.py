@@ -50,7 +50,7 @@ def _kernels(catalog: Catalog, request: dict[str, Any]) -> Iterator[tuple[dict[s
     for item in request["items"]:
         implementation = catalog.implementation(request["workload"], item["implementation"])
         try:
-            kernels = _declared(implementation, item["params"])
+            kernels = _declared(implementation, catalog.workload(request["workload"]).params(item["params"]))
         except Exception as error:
             yield {**item, "arch": request["architectures"][0], "kernel": "none"}, error
             continue

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.core.environment import Environment
     from harness.core.run import Run
     from harness.core.suite import Selection
+    from harness.core.workload import Params, Workload
 
 # Axes of every inspection, beside those of the workload.
 OWN = ("arch", "kernel")
@@ -46,12 +47,12 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
     if not declaring or (selection.implementations and len(declaring) < len(wanted)):
         silent = ", ".join(one.name for one in wanted if not one.kernels)
         raise UsageError(f"nothing to inspect: no kernels are declared by {silent or workload.name}")
-    axes = tuple(points(workload, selection))
+    questions = [dict(workload.point(params)) for params in _settled(workload, selection)]
     request = {
         "sources": catalog.sources,
         "workload": workload.name,
         "architectures": list(architectures),
-        "items": [{"implementation": name, "params": dict(point)} for point in axes for name in declaring],
+        "items": [{"implementation": name, "params": params} for params in questions for name in declaring],
     }
     found = False
     for reply in replies(request):
@@ -59,6 +60,14 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
         yield _trial(workload.name, reply)
     if not found:
         raise UsageError(f"nothing to inspect: {', '.join(declaring)} declares no kernel at this point")
+
+
+def _settled(workload: Workload, selection: Selection) -> Iterator[Params]:
+    for params in points(workload, selection):
+        try:
+            yield workload.settle(params)
+        except ValueError as error:
+            raise UsageError(f"nothing to inspect: {error}") from None
 
 
 def keep(

@@ -15,26 +15,58 @@ def compare(output: Any, reference: Reference) -> Check:
     """Compare every tensor of an output with the reference's, in order.
 
     Returns:
-        ``max_abs_error`` and ``rms_error`` over all elements, and a fault where the structure, a shape, a dtype or
-        finiteness differs or an error exceeds ``reference.max_abs_error``.
+        ``max_abs_error`` and ``rms_error`` over all elements (of a kind with a name, ``NAME_max_abs_error``), and a
+        fault where the structure, a shape, a dtype or finiteness differs or an error exceeds its bound.
     """
-    got, wanted = list(tensors(output)), list(tensors(reference.value))
-    if len(got) != len(wanted):
-        return Check({}, f"{len(got)} tensors returned, {len(wanted)} expected")
-    squares, count, worst = 0.0, 0, 0.0
-    for ours, truth in zip(got, wanted, strict=True):
+    kinds = _kinds(reference)
+    got, most = list(tensors(output)), sum(len(list(tensors(kind))) for kind in kinds.values())
+    least = most - sum(len(list(tensors(kind))) for kind in kinds.values() if kind.optional)
+    if len(got) not in (least, most):
+        return Check({}, f"{len(got)} tensors returned, {least}{f' or {most}' if most > least else ''} expected")
+    errors: dict[str, float] = {}
+    for name, kind in kinds.items():
+        size = len(list(tensors(kind)))
+        ours, got = got[:size], got[size:]
+        check = _compare(ours, kind) if ours else Check({})
+        errors |= {f"{name}_max_abs_error": check.errors["max_abs_error"]} if name and check.errors else check.errors
+        if check.fault:
+            return Check(errors, f"{name}: {check.fault}" if name else check.fault)
+    return Check(errors)
+
+
+def _kinds(reference: Reference) -> Mapping[str, Reference]:
+    """Return the references that one is made of by name; by an empty one where it is of one kind."""
+    value = reference.value
+    if isinstance(value, Mapping) and all(isinstance(kind, Reference) for kind in value.values()):
+        return value
+    return {"": reference}
+
+
+def _compare(got: list[torch.Tensor], reference: Reference) -> Check:
+    squares, count, worst, faults = 0.0, 0, 0.0, []
+    for ours, (name, truth, bound) in zip(got, _bounded(reference), strict=True):
         if fault := _form_fault(ours, truth, reference.dtype):
             return Check({}, fault)
         error, strange = _errors(ours.detach().to(truth.device, torch.float64), truth.to(torch.float64))
         if strange:
             return Check({}, f"{strange} elements are NaN or infinite")
-        worst = max(worst, error.max().item() if error.numel() else 0.0)
+        largest = error.max().item() if error.numel() else 0.0
+        if not largest <= bound:
+            faults.append(f"{name}max_abs_error {largest:.3g} exceeds {bound:.3g}")
+        worst = max(worst, largest)
         squares += error.square_().sum().item()
         count += error.numel()
     errors = {"max_abs_error": worst, "rms_error": (squares / count) ** 0.5 if count else 0.0}
-    if worst > reference.max_abs_error:
-        return Check(errors, f"max_abs_error {worst:.3g} exceeds {reference.max_abs_error:.3g}")
-    return Check(errors)
+    return Check(errors, "; ".join(faults))
+
+
+def _bounded(reference: Reference) -> Iterator[tuple[str, torch.Tensor, float]]:
+    """Yield each tensor of a reference with its name and its bound."""
+    bounds = reference.max_abs_error
+    if isinstance(bounds, Mapping):
+        yield from ((f"{name}: ", truth, bounds[name]) for name, truth in reference.value.items())
+    else:
+        yield from (("", truth, bounds) for truth in tensors(reference.value))
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:

@@ -257,6 +257,8 @@ def _variables(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         # OpenBLAS starts its threads when NumPy is imported, and a server must have none when it forks.
         "OPENBLAS_NUM_THREADS": "1",
+        # Compile in the worker itself: threads and processes of a compiler would be left running beside the step.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
         # Number devices as NVML does, and count them without opening a context.
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",

@@ -24,6 +24,7 @@ def built(text: str) -> Step:
     torch.set_num_threads(spec["threads"])
     catalog = load_catalog(spec["sources"], lazily=False)
     generator = torch.Generator().manual_seed(spec["seed"])
-    inputs = catalog.workload(spec["workload"]).make_inputs(spec["params"], "cpu", generator)
+    workload = catalog.workload(spec["workload"])
+    inputs = workload.make_inputs(workload.params(spec["params"]), "cpu", generator)
     step = catalog.implementation(spec["workload"], spec["implementation"]).build(inputs)
     return slowed(step, spec["planted"], "cpu") if spec["planted"] else step

@@ -1,1 +1,1 @@
-"""Attention, forward: softmax(scale * Q K^T) V, by several methods."""
+"""Attention, softmax(scale * Q K^T) V, and its gradients, by several methods."""

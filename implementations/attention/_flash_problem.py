@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-ITEM_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+ITEM_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2}
+# One TF32 product misses float32's error a hundredfold; three do not.
+_PRECISION = {"fp32": "tf32x3", "tf32": "tf32"}
 
 
 class Config(NamedTuple):
@@ -123,8 +125,7 @@ class Problem:
             "LOW": self.low is not None,
             "HIGH": self.high is not None,
             "WIDEN": widen,
-            # One TF32 product misses float32's error a hundredfold; three do not.
-            "PRECISION": "tf32x3" if self.dtype == "fp32" else None,
+            "PRECISION": _PRECISION.get(self.dtype),
         }
 
 

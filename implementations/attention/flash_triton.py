@@ -5,63 +5,87 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Kernel, Params, Requires, Step, implementation
-from implementations.attention._flash_problem import FORWARD, KEYS, ROWS, Problem, space
-from implementations.attention.workload import AttentionInputs, tensor_bytes
+from implementations.attention import _flash_problem as tables
+from implementations.attention._common import fused_memory, kept
+from implementations.attention.workload import BACKWARD, FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from implementations.attention._mask import Mask
 
 _WIDEST = 256
 
 
 def _unsupported(params: Params, device: str) -> str:
-    if int(params["head_dim"]) > _WIDEST:
-        return f"the Triton kernels take a head_dim of at most {_WIDEST}"
+    sizes = Sizes.of(params)
+    if max(sizes.head_dim, sizes.v_dim) > _WIDEST:
+        return f"the Triton kernels take a head_dim and a v_dim of at most {_WIDEST}"
     return ""
 
 
 def _memory(params: Params) -> int:
-    """The output, and one float32 log-sum-exp for each query row."""
-    return tensor_bytes(params) + 4 * int(params["batch"]) * int(params["heads"]) * int(params["seq"])
+    """What every fused kernel takes, and D, one float32 for each query row, where there are gradients."""
+    sizes = Sizes.of(params)
+    return fused_memory(params) + (0 if sizes.passes == FORWARD else sizes.lse)
 
 
-def _problem(params: Params) -> Problem:
-    """Return what the kernels are told of a question."""
-    batch, heads, seq, head_dim = (int(params[axis]) for axis in ("batch", "heads", "seq", "head_dim"))
-    high = 0 if params["causal"] else None
-    return Problem(batch, heads, heads, seq, seq, head_dim, head_dim, str(params["dtype"]), high=high)
+def _problem(sizes: tuple[int, ...], dtype: str, mask: Mask) -> tables.Problem:
+    """Return what the kernels are told of a question, whose mask they know by the distance of a key from its query."""
+    ahead = 0 if mask.causal else mask.window - 1
+    high = mask.offset + ahead if mask.causal or mask.window else None
+    low = mask.offset - mask.window + 1 if mask.window else None
+    return tables.Problem(*sizes, dtype, low=low, high=high)
 
 
 def _kernels(params: Params) -> list[Kernel]:
     from implementations.attention._flash_backward import backward_kernels
     from implementations.attention._flash_forward import forward_kernels
 
-    problem = _problem(params)
-    configs = [space(table, problem) for table in (FORWARD, KEYS, ROWS)]
-    return forward_kernels(problem, configs[0]) + backward_kernels(problem, *configs[1:])
+    of = Sizes.of(params)
+    sizes = (of.batch, of.heads, of.kv_heads, of.queries, of.keys, of.head_dim, of.v_dim)
+    problem = _problem(sizes, str(params["dtype"]), of.mask)
+    forward, keys, rows = (tables.space(table, problem) for table in (tables.FORWARD, tables.KEYS, tables.ROWS))
+    ahead = [] if of.passes == BACKWARD else forward_kernels(problem, forward)
+    return ahead if of.passes == FORWARD else ahead + backward_kernels(problem, keys, rows)
 
 
 @implementation(
     "attention",
     requires=Requires(device="cuda", capability=(8, 0), modules=("triton",), memory=_memory, unsupported=_unsupported),
-    executes="flash_forward",
+    executes="flash_(forward|backward)",
     kernels=_kernels,
 )
 def flash_triton(x: AttentionInputs) -> Step:
-    """FlashAttention-2 in Triton, one program per block of queries (Dao 2023, algorithms 1 and 2).
+    """FlashAttention-2 in Triton, one program per block of queries or of keys (Dao 2023, algorithms 1 and 2).
 
     Tuned in set-up over tiles, warps and stages. Sums are float32; fp16 and bf16 go to the tensor cores as they are,
-    fp32 as three TF32 products, because one alone misses float32's error a hundredfold.
+    fp32 as three TF32 products, because one alone misses float32's error a hundredfold, and tf32 as one.
     """
-    from implementations.attention._flash import forward_pass
+    from implementations.attention._flash import backward_pass, forward_pass
 
-    dtype = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}[str(x.q.dtype)]
-    sizes = zip(("batch", "heads", "seq", "head_dim"), x.q.shape, strict=True)
-    problem = _problem({**dict(sizes), "causal": x.causal, "dtype": dtype})
-    launch, out, _ = forward_pass(x.q, x.k, x.v, problem)
+    batch, heads, queries, head_dim = x.q.shape
+    sizes = (batch, heads, x.k.shape[1], queries, x.k.shape[2], head_dim, x.v.shape[-1])
+    problem = _problem(sizes, x.dtype, x.mask)
+    launch, out, lse = forward_pass(x.q, x.k, x.v, problem)
 
-    def step() -> Tensor:
+    def forward() -> tuple[Tensor, Tensor]:
         launch()
-        return out.to(x.q.dtype)
+        return out.to(x.q.dtype), lse
 
-    return step
+    if x.grad is None:
+        return forward
+    left = kept(x, forward)
+    launch_back, gradients = backward_pass(x.q, x.k, x.v, out, lse, x.grad, problem)
+
+    def backward() -> tuple[Tensor, ...]:
+        left()
+        launch_back()
+        return tuple(one.to(x.q.dtype) for one in gradients)
+
+    def both() -> tuple[Tensor, ...]:
+        found, _ = forward()
+        launch_back()
+        return (found, *(one.to(x.q.dtype) for one in gradients))
+
+    return backward if x.passes == BACKWARD else both

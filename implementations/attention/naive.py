@@ -7,33 +7,42 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention.workload import AttentionInputs, score_bytes, tensor_bytes
+from implementations.attention._common import by_autograd, no_tf32
+from implementations.attention.workload import FORWARD, AttentionInputs, Sizes, output_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def _memory(params: Params) -> int:
-    """Scores and probabilities at once, the output, and the mask at one byte an element."""
-    mask = int(params["seq"]) ** 2 if params["causal"] else 0
-    return 2 * score_bytes(params) + mask + tensor_bytes(params)
+    """Scores and probabilities at once, and backward three such matrices; what is returned; the mask."""
+    sizes = Sizes.of(params)
+    matrices = 2 if sizes.passes == FORWARD else 3
+    mask = 0 if sizes.mask.full else sizes.queries * sizes.keys
+    return matrices * sizes.scores * sizes.item + mask + output_bytes(params)
 
 
-@implementation("attention", requires=Requires(memory=_memory))
+@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32))
 def naive(x: AttentionInputs) -> Step:
-    """Scores, mask, softmax and output one after the other, each a whole seq * seq matrix.
+    """Scores, mask, softmax and output one after the other, each a whole matrix, and autograd's backward pass.
 
-    Shapes: scores (batch, heads, seq, seq) in the working dtype. This is what FlashAttention calls standard
-    attention (Dao et al. 2022, algorithm 0).
+    Shapes: scores (batch, kv_heads, heads / kv_heads, queries, keys) in the working dtype. This is what FlashAttention
+    calls standard attention (Dao et al. 2022, algorithms 0 and 3).
     """
-    scale = x.scale
-    seq = x.q.shape[2]
-    hidden = torch.ones(seq, seq, dtype=torch.bool, device=x.q.device).triu_(1) if x.causal else None
+    scale, group = x.scale, x.q.shape[1] // x.k.shape[1]
+    hidden = x.mask.hidden(range(x.mask.queries), range(x.mask.keys), x.q.device)
+    blind = x.mask.blind(x.q.device)
 
-    def step() -> Tensor:
-        scores = (x.q @ x.k.mT).mul_(scale)
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        grouped = q.unflatten(1, (k.shape[1], group))
+        scores = (grouped @ k.unsqueeze(2).mT).mul_(scale)
         if hidden is not None:
             scores.masked_fill_(hidden, -torch.inf)
-        return torch.softmax(scores, dim=-1) @ x.v
+        if blind is not None:
+            scores = scores.masked_fill(blind, 0.0)  # no NaN for rows of -inf alone, in their gradients neither
+        weights = torch.softmax(scores, dim=-1)
+        if blind is not None:
+            weights = weights.masked_fill(blind, 0.0)
+        return (weights @ v.unsqueeze(2)).flatten(1, 2)
 
-    return step
+    return by_autograd(x, attend)

@@ -7,65 +7,72 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention.workload import AttentionInputs, tensor_bytes
+from implementations.attention._common import forward_only, in_precision, no_tf32
+from implementations.attention.workload import AttentionInputs, Sizes, output_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Among the fastest of 64 to 512 by 128 to 1024 on one and two CPU cores, in float32 and bfloat16. The first must
-# divide the second: then the causal diagonal crosses only the last key block of each query block.
+    from implementations.attention._mask import Blocks
+
+# Among the fastest of 64 to 512 by 128 to 1024 on one and two CPU cores, in float32 and bfloat16.
 QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
 def _memory(params: Params) -> int:
-    """The output, the masks, and in float32 a tile of scores, a block of Q and of O, and two each of K and V."""
-    heads, seq, head_dim = int(params["batch"]) * int(params["heads"]), int(params["seq"]), int(params["head_dim"])
-    rows, columns = min(QUERY_BLOCK, seq), min(KEY_BLOCK, seq)
-    masks = KEY_BLOCK // QUERY_BLOCK * rows * columns if params["causal"] else 0
-    widened = 0 if params["dtype"] == "fp32" else 2 * 2 * columns * head_dim
-    statistics = 4 * rows
-    block = 4 * heads * (rows * columns + 2 * rows * head_dim + widened + statistics)
-    return tensor_bytes(params) + masks + block
+    """O and L, the masks, and in float32 a tile of scores, a block of Q and of O, and two each of K and V."""
+    sizes = Sizes.of(params)
+    rows, columns = min(QUERY_BLOCK, sizes.queries), min(KEY_BLOCK, sizes.keys)
+    masks = 0 if sizes.mask.full else 2 * rows * columns
+    widened = 0 if sizes.item == 4 else 2 * columns * (sizes.head_dim + sizes.v_dim) * sizes.kv_heads // sizes.heads
+    statistics = 6 * rows
+    block = rows * columns + rows * (sizes.head_dim + sizes.v_dim) + widened + statistics
+    return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
 
 
-@implementation("attention", requires=Requires(memory=_memory))
+def _unsupported(params: Params, device: str) -> str:
+    return no_tf32(params, device) or forward_only(params)
+
+
+@implementation("attention", requires=Requires(memory=_memory, unsupported=_unsupported))
 def online_softmax(x: AttentionInputs) -> Step:
     """One pass over the keys by tiles, with a running maximum and sum per query row, in plain torch.
 
     FlashAttention-2 (Dao 2023, algorithm 1): with m, l and O in float32, for each block of keys
-    m' = max(m, max S), c = exp(m - m'), l' = c l + sum exp(S - m'), O' = c O + exp(S - m') V; at the end O / l.
-    The products are float32 too: in fp16 or bf16 they would round S, which FlashAttention does not.
+    m' = max(m, max S), c = exp(m - m'), l' = c l + sum exp(S - m'), O' = c O + exp(S - m') V; at the end O / l and
+    L = m + ln l. The products are float32 too: in fp16 or bf16 they would round S, which FlashAttention does not.
+    Heads that share keys are rows of one product: Q is seen as (batch * kv_heads, heads / kv_heads, queries, head_dim).
     """
-    q, k, v = (tensor.flatten(0, 1) for tensor in (x.q, x.k, x.v))
-    scale, seq = x.scale, q.shape[1]
-    out = torch.empty_like(q)
-    tile = torch.empty(q.shape[0], min(QUERY_BLOCK, seq), min(KEY_BLOCK, seq), device=q.device)
-    hidden = {
-        ahead: torch.ones(tile.shape[1:], dtype=torch.bool, device=q.device).triu_(ahead + 1)
-        for ahead in range(0, KEY_BLOCK if x.causal else 0, QUERY_BLOCK)
-    }
+    group = x.q.shape[1] // x.k.shape[1]
+    q, k, v = x.q.view(-1, group, *x.q.shape[2:]), x.k.flatten(0, 1), x.v.flatten(0, 1)
+    tiles, scale = x.mask.tiles(QUERY_BLOCK, KEY_BLOCK, q.device), x.scale
+    out = q.new_empty(*q.shape[:3], v.shape[-1])
+    lse = q.new_empty(q.shape[:3], dtype=torch.float32)
+    tile = lse.new_empty(len(k), group * min(QUERY_BLOCK, q.shape[2]), min(KEY_BLOCK, k.shape[1]))
 
-    def attend(start: int) -> Tensor:
-        queries = q[:, start : start + QUERY_BLOCK].float() * scale
-        rows = queries.shape[1]
-        sums = torch.zeros_like(queries)
+    def attend(rows: slice, blocks: Blocks) -> tuple[Tensor, Tensor]:
+        queries = (q[:, :, rows].float() * scale).flatten(1, 2)
+        sums = queries.new_zeros(*queries.shape[:2], v.shape[-1])
         total = torch.zeros_like(sums[..., :1])
-        highest = torch.full_like(total, -torch.inf)
-        for first in range(0, start + rows if x.causal else seq, KEY_BLOCK):
-            keys, values = (tensor[:, first : first + KEY_BLOCK].float() for tensor in (k, v))
-            scores = torch.bmm(queries, keys.mT, out=tile[:, :rows, : keys.shape[1]])
-            if x.causal and first + KEY_BLOCK > start:
-                scores.masked_fill_(hidden[start - first][:rows, : keys.shape[1]], -torch.inf)
+        # Not -inf, whose difference to itself is no number: a row that has seen no key yet has exp(-inf - lowest) = 0.
+        highest = torch.full_like(total, torch.finfo(torch.float32).min)
+        for seen, hidden in blocks:
+            keys, values = k[:, seen].float(), v[:, seen].float()
+            scores = torch.bmm(queries, keys.mT, out=tile[:, : queries.shape[1], : keys.shape[1]])
+            if hidden is not None:
+                scores.unflatten(1, (group, -1)).masked_fill_(hidden, -torch.inf)
             previous, highest = highest, torch.maximum(highest, scores.amax(-1, keepdim=True))
             rescale = torch.exp(previous - highest)
             weights = scores.sub_(highest).exp_()
             total.mul_(rescale).add_(weights.sum(-1, keepdim=True))
             sums.mul_(rescale).baddbmm_(weights, values)
-        return sums.div_(total)
+        level = (highest + total.log()).squeeze(-1)
+        sums.div_(total.clamp_(min=torch.finfo(torch.float32).tiny))  # 0, not 0 / 0, for a row that sees no key
+        return sums.unflatten(1, (group, -1)), level.unflatten(1, (group, -1))
 
-    def step() -> Tensor:
-        for start in range(0, seq, QUERY_BLOCK):
-            out[:, start : start + QUERY_BLOCK] = attend(start)
-        return out.view(x.q.shape)
+    def step() -> tuple[Tensor, Tensor]:
+        for rows, blocks in tiles:
+            out[:, :, rows], lse[:, :, rows] = attend(rows, blocks)
+        return out.view(*x.q.shape[:3], -1), lse.view(x.q.shape[:3])
 
-    return step
+    return in_precision(x, step)

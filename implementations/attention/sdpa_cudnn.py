@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, fused_memory
+from implementations.attention._common import forced, fused_memory, half_only, no_window
+from implementations.attention.workload import Sizes
 
 if TYPE_CHECKING:
     from implementations.attention.workload import AttentionInputs
 
 
 def _unsupported(params: Params, device: str) -> str:
-    head_dim = int(params["head_dim"])
-    if params["dtype"] == "fp32":
-        return "cuDNN attention has no fp32"
-    if head_dim % 8 or head_dim > 128:
+    sizes = Sizes.of(params)
+    if any(features % 8 or features > 128 for features in (sizes.head_dim, sizes.v_dim)):
         return "cuDNN attention takes a head_dim that is a multiple of 8 and at most 128"
-    return "cuDNN attention takes no sequence of length 1" if int(params["seq"]) == 1 else ""
+    if sizes.keys == 1:
+        return "cuDNN attention takes no sequence of length 1"
+    return half_only(params, "cuDNN attention") or no_window(params, "cuDNN attention through torch")
 
 
 @implementation(

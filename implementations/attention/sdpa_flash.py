@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, fused_memory
-from implementations.attention.workload import tensor_bytes
-
-if TYPE_CHECKING:
-    from implementations.attention.workload import AttentionInputs
+from implementations.attention._common import forced, fused_memory, half_only, mask_bytes, no_tf32, no_window
+from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 CPU_SCRATCH_BYTES = 7 << 18  # tiles of two CPU threads; a GPU keeps its tiles on chip
 
 
 def _memory(params: Params) -> int:
-    """What every fused kernel takes, the CPU's scratch, and K and V packed, as CPUs with AMX do in half precision."""
-    packed = 0 if params["dtype"] == "fp32" else 2 * tensor_bytes(params)
-    return fused_memory(params) + packed + CPU_SCRATCH_BYTES
+    """What every fused kernel takes; on the CPU scratch, K and V packed (with AMX, in half precision), gathered rows."""
+    sizes = Sizes.of(params)
+    packed = 0 if sizes.item == 4 else 2 * sizes.batch * sizes.heads * sizes.keys * sizes.head_dim * sizes.item
+    gathered = 0 if sizes.passes == FORWARD else 2 * sizes.out
+    return fused_memory(params) + packed + gathered + CPU_SCRATCH_BYTES + mask_bytes(params)
 
 
 def _unsupported(params: Params, device: str) -> str:
+    sizes = Sizes.of(params)
+    if sizes.head_dim != sizes.v_dim:
+        return "torch's flash kernels take one head_dim for Q, K and V"
     if device != "cuda":
-        return ""
-    if params["dtype"] == "fp32":
-        return "FlashAttention on CUDA has no fp32"
-    return "FlashAttention takes a head_dim of at most 256" if int(params["head_dim"]) > 256 else ""
+        return no_tf32(params, device)
+    if sizes.head_dim > 256:
+        return "FlashAttention takes a head_dim of at most 256"
+    return half_only(params, "FlashAttention on CUDA") or no_window(params, "torch's flash kernel on CUDA")
 
 
 @implementation(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced
-from implementations.attention.workload import ITEM_BYTES, AttentionInputs, score_bytes, tensor_bytes
+from implementations.attention._common import forced, mask_bytes, no_tf32
+from implementations.attention.workload import FORWARD, AttentionInputs, Sizes, output_bytes
 
 
 def _memory(params: Params) -> int:
     """In float32: scores, probabilities, a byte for each to find empty rows, scaled Q, the mask, Q, K and V."""
-    item = ITEM_BYTES[str(params["dtype"])]
-    scores, tensor = (size(params) * 4 // item for size in (score_bytes, tensor_bytes))
-    mask = 4 * int(params["seq"]) ** 2 if params["causal"] else 0
-    return scores * 9 // 4 + tensor * (1 if item == 4 else 4) + mask
+    sizes = Sizes.of(params)
+    matrices = 9 if sizes.passes == FORWARD else 13
+    widened = (sizes.qkv + sizes.out) * 4 // sizes.item if sizes.item < 4 else output_bytes(params)
+    mask = 0 if sizes.mask.full else 4 * sizes.queries * sizes.keys
+    return sizes.scores * matrices + widened + mask + mask_bytes(params)
 
 
-@implementation("attention", requires=Requires(memory=_memory), executes="_attention_math")
+@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32), executes="_attention_math|Softmax")
 def sdpa_math(x: AttentionInputs) -> Step:
     """The matrix products and softmax that torch falls back to, in float32 whatever the dtype."""
     from torch.nn.attention import SDPBackend

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.catalog import load_catalog
-from harness.core.workload import Implementation
+from harness.core.workload import Implementation, Params
 from harness.detect import detect
 from harness.launch.checking import compare, tensors
 from harness.plan import unmet
@@ -15,18 +15,44 @@ CATALOG = load_catalog(lazily=False)
 ALL = [one for known in CATALOG.implementations.values() for one in known.values()]
 # Small points of each workload, as on the command line.
 POINTS = {
-    "attention": [{"seq": "64"}, {"seq": "65", "causal": "true", "dtype": "fp32", "heads": "2"}],
+    "attention": [
+        {"seq": "65", "heads": "4", "kv_heads": "2", "causal": "true", "dtype": "fp32"},
+        {"seq": "64"},
+        {"seq": "65", "heads": "2", "window": "9", "dtype": "fp16"},
+        {"seq": "700", "heads": "2", "kv_heads": "1", "seq_q": "1", "head_dim": "32"},
+        {"seq": "70", "seq_q": "33", "heads": "1", "causal": "top_left", "dtype": "fp32"},
+        {"seq": "33", "seq_q": "70", "heads": "1", "causal": "bottom_right"},
+        {"seq": "65", "heads": "2", "head_dim": "48", "v_dim": "32"},
+        {"seq": "129", "heads": "2", "inputs": "outlier", "causal": "true"},
+        {"seq": "65", "heads": "2", "kv_heads": "1", "causal": "true", "pass": "backward"},
+        {
+            "seq": "33",
+            "seq_q": "70",
+            "heads": "1",
+            "causal": "bottom_right",
+            "pass": "forward_backward",
+            "dtype": "fp32",
+        },
+    ],
     "bandwidth": [{"bytes": "64KiB"}, {"bytes": "24"}],
     "calibration": [{"duration": "1us", "bytes": "64KiB"}],
     "gemm": [{"n": "64", "dtype": "fp64"}, {"n": "64"}, {"n": "65", "dtype": "bf16"}, {"n": "33", "dtype": "fp16"}],
 }
+# What compiles for a quarter of a minute is tried at the first point, and at the first that has gradients.
+COMPILED = {"naive_compiled", "flex_attention"}
 
 
-def points(workload: str) -> list[dict[str, object]]:
-    axes = CATALOG.workload(workload).axes
+def points(workload: str) -> list[Params]:
+    known = CATALOG.workload(workload)
     return [
-        {axis.name: axis.values(point.get(axis.name, axis.default))[0] for axis in axes} for point in POINTS[workload]
+        known.settle({axis.name: axis.values(point.get(axis.name, axis.default))[0] for axis in known.axes})
+        for point in POINTS[workload]
     ]
+
+
+def points_of(one: Implementation) -> list[Params]:
+    every = points(one.workload)
+    return [every[0], next(point for point in every if point["pass"] == "backward")] if one.name in COMPILED else every
 
 
 def test_every_workload_has_points_to_be_tried_at() -> None:
@@ -39,12 +65,13 @@ def test_an_implementation_has_a_sentence_of_help(one: Implementation) -> None:
     assert len(one.help) > 20
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own use of it, when it compiles
 @pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.workload}/{one.name}")
 def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Implementation) -> None:
     if reason := unmet(one.requires, detect(), "cpu"):
         pytest.skip(reason)
     workload = CATALOG.workload(one.workload)
-    for params in points(one.workload):
+    for params in points_of(one):
         if one.requires.unsupported and one.requires.unsupported(params, "cpu"):
             continue
         inputs, same, other = (

@@ -40,6 +40,36 @@ def test_a_wrong_output_is_rejected_with_the_reason(output: object, fault: str) 
     assert re.search(fault, compare(output, REFERENCE).fault)
 
 
+KINDS = Reference(
+    {
+        "": REFERENCE,
+        "grad": Reference({"a": TRUTH, "b": TRUTH}, torch.float32, {"a": 0.1, "b": 0.01}),
+        "last": Reference(TRUTH, max_abs_error=0.1, optional=True),
+    }
+)
+
+
+def test_an_output_of_several_kinds_has_the_errors_of_each_and_may_lack_what_is_optional() -> None:
+    right = TRUTH.float()
+    check = compare((right, right + 0.05, right, right + 0.03), KINDS)
+    assert check.fault == ""
+    assert check.errors == pytest.approx(
+        {"max_abs_error": 0, "rms_error": 0, "grad_max_abs_error": 0.05, "last_max_abs_error": 0.03}, rel=1e-5
+    )
+    assert "last_max_abs_error" not in compare((right, right, right), KINDS).errors
+
+
+def test_each_tensor_is_held_to_its_own_bound_and_named() -> None:
+    right = TRUTH.float()
+    assert compare((right, right + 0.05, right + 0.05), KINDS).fault == "grad: b: max_abs_error 0.05 exceeds 0.01"
+    assert compare((right, right, right, right + 0.2), KINDS).fault == "last: max_abs_error 0.2 exceeds 0.1"
+    assert compare((right, right), KINDS).fault == "2 tensors returned, 3 or 4 expected"
+
+
+def test_a_bound_that_is_no_number_accepts_nothing() -> None:
+    assert compare(TRUTH, Reference(TRUTH + 0.01, max_abs_error=float("nan"))).fault
+
+
 def test_where_the_truth_is_infinite_or_nan_only_the_same_will_do() -> None:
     reference = Reference(torch.tensor([float("inf"), float("nan"), 1.0]), max_abs_error=1e9)
     assert compare(torch.tensor([float("inf"), float("nan"), 2.0]), reference).errors["max_abs_error"] == 1.0
