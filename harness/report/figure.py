@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import math
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,8 @@ _MOST_LINKS, _MOST_NAMES = 12, 6
 @dataclass(frozen=True)
 class Figure:
     """One drawing.
+
+    Text in a figure is pseudo-HTML to plotly.js, which knows ``<b>`` and ``<a>``: what comes from a run is escaped.
 
     A trace says of which cases it is, so that a page can filter it: ``meta = {"case": n}`` for a whole trace, or
     ``meta = {"cases": [...]}`` with one entry for each point (for a heat map, for each cell): a number, several that
@@ -94,6 +96,11 @@ def looks(study: Study) -> dict[tuple[str, str], Look]:
 def series_name(study: Study, row: pd.Series[Any] | Any) -> str:
     """Return what a legend calls an implementation: with its machine, where there are several."""
     return f"{row.implementation} on {row.machine}" if study.several else str(row.implementation)
+
+
+def escape(text: str) -> str:
+    """Return text that plotly.js shows as it stands; it takes ``<b>`` for markup, and has no entity for quotes."""
+    return html.escape(text, quote=False)
 
 
 def error_bars(values: pd.DataFrame) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.core.metric import PRIMARY
-from harness.report.figure import MUTED, looks, series_name
+from harness.report.figure import MUTED, escape, looks, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,6 +15,7 @@ from harness.report.html import plain
 from harness.report.study import build_study
 
 HOSTILE = {
+    "markup": "<b>bold</b><a href='https://example.org'>here</a>",
     "tag": "<script>document.title='owned'</script>",
     "end": "</script><img src=x onerror=\"document.title='owned'\">",
     "template": "{{ 7 * 191 }}{% raw %}",
@@ -56,8 +57,11 @@ def test_text_of_others_stays_text_in_every_place(opened, study_run, text: str) 
     assert "1337" not in found.page.inner_text("main")
     cells = [whole(cell) for cell in found.page.locator("#results tbody td:first-child").all_text_contents()]
     assert whole(name) in cells
+    drawn = found.page.evaluate("[...document.querySelectorAll('.plot text')].map(text => text.textContent)")
+    assert whole(name) in {whole(text) for text in drawn}  # as it stands, and not as markup
     found.page.locator("#failures summary").first.click()
-    assert whole(text) in whole(found.page.inner_text("#failures"))
+    said = text.encode("utf-8", "backslashreplace").decode()  # what a table can hold
+    assert whole(said) in whole(found.page.inner_text("#failures"))
     assert whole(name) in whole(found.page.locator("#environment").text_content() or "")
 
 

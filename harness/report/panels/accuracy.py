@@ -8,13 +8,12 @@ no limit is drawn: an implementation that exceeded it has failed, and stands bel
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness.core.metric import PRIMARY, format_value
-from harness.report.figure import Figure, finite, links, log_axis, points, series_name, zero_edge
+from harness.report.figure import Figure, escape, finite, links, log_axis, points, series_name, zero_edge
 from harness.report.html import Html
 
 if TYPE_CHECKING:

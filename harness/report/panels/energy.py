@@ -9,14 +9,13 @@ was not measured is listed with the reason, and is nowhere drawn as 0.
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness.core.metric import PRIMARY, format_value
 from harness.formats.cells import spread
-from harness.report.figure import MUTED, Figure, finite, log_axis, points, series_name
+from harness.report.figure import MUTED, Figure, escape, finite, log_axis, points, series_name
 from harness.report.html import Html
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ _SOME = "in some launch"
 _NAMED = 8
 # The product of energy and delay.
 _EDP = "J·s"
-# Lines of it, and the share of the width up to which there is space for the name of one.
-_MOST_LINES, _NAMED_UNTIL = 7, 0.6
+# Lines of it; those that begin up to this share of the width, and are as long as that, have space for a name.
+_MOST_LINES, _NAMED_UNTIL, _NAMED_FROM = 7, 0.6, 0.25
 # Where on a line its name stands, from its beginning.
 _NAME_AT = 0.12
 
@@ -103,7 +102,8 @@ def _iso(rows: pd.DataFrame) -> Iterator[Trace]:
         product = 10.0**power
         start, end = max(left, product / high), min(right, product / low)
         if start < end:
-            named = math.log(start / left) < _NAMED_UNTIL * math.log(right / left)
+            width = math.log(right / left)
+            named = math.log(start / left) < _NAMED_UNTIL * width and math.log(end / start) > _NAMED_FROM * width
             at = [start, start * (end / start) ** _NAME_AT, end]
             yield _iso_line(f"EDP {_edp(product)}" if named else "", product, at)
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, REGRESSIONS
 from harness.core.metric import METRICS, PRIMARY, three_digits
-from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, error_bars, log_axis, looks, series_name
+from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, error_bars, escape, log_axis, looks, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,11 +41,11 @@ def draw(study: Study) -> Iterator[Figure]:
 
 def _baselines(rows: pd.DataFrame) -> str:
     names = list(dict.fromkeys(rows["baseline"]))
-    return names[0] if len(names) == 1 else "baseline"
+    return escape(names[0]) if len(names) == 1 else "baseline"
 
 
 def _row_name(study: Study, row: Any) -> str:
-    return f"{series_name(study, row)} · {row.question}"
+    return escape(f"{series_name(study, row)} · {row.question}")
 
 
 def _compared(study: Study, report: Report) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def _compared(study: Study, report: Report) -> pd.DataFrame:
     ]
     rows = pd.DataFrame(found, columns=["case", "verdict", "median", "ci_low", "ci_high"]).set_index("case")
     rows = rows.join(new[["implementation", "question"]])
-    return rows.assign(row=rows["implementation"] + " · " + rows["question"])
+    return rows.assign(row=(rows["implementation"] + " · " + rows["question"]).map(escape))
 
 
 def _verdict_traces(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -87,7 +87,7 @@ def _trace(name: str, rows: pd.DataFrame, marker: dict[str, Any]) -> dict[str, A
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": name,
+        "name": escape(name),
         "x": rows["median"].tolist(),
         "y": rows["row"].tolist(),
         "error_x": error_bars(rows),

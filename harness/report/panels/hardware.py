@@ -14,10 +14,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from harness.report.figure import MUTED, Figure, log_axis, looks
+from harness.report.figure import MUTED, Figure, escape, log_axis, looks
 from harness.report.html import Html
 from harness.report.machines import Measures, best, lines, missing
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.core.metric import format_value, three_digits
-from harness.report.figure import Figure, series_name
+from harness.report.figure import Figure, escape, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,8 @@ def draw(study: Study) -> Iterator[Figure]:
     numbers = [[None if np.isnan(cell) else int(cell) for cell in row] for row in cases.to_numpy()]
     trace = {
         "type": "heatmap",
-        "x": ratios.columns.tolist(),
-        "y": ratios.index.tolist(),
+        "x": [escape(name) for name in ratios.columns],
+        "y": [escape(name) for name in ratios.index],
         "z": np.log2(ratios.to_numpy()),
         "text": [[three_digits(cell) if cell > 0 else "" for cell in row] for row in ratios.to_numpy()],
         "hovertext": [[format_value(cell, "s") for cell in row] for row in times.to_numpy()],

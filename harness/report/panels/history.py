@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.changes import DRIFT
@@ -21,7 +20,7 @@ from harness.analysis.history import BY_COMMIT, NO_VERDICT
 from harness.core.comparison import IMPROVEMENTS, REGRESSIONS
 from harness.core.metric import format_value, metric_of
 from harness.formats.changes import commit_name
-from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, looks
+from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, escape, looks
 from harness.report.html import Html
 from harness.report.series import environments, history_names, verdict, what_became
 

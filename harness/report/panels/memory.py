@@ -7,13 +7,12 @@ dotted lines join the implementations of a point, and one that falls to the righ
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness.core.metric import PRIMARY, format_value
-from harness.report.figure import Figure, finite, links, log_axis, points, series_name, zero_edge
+from harness.report.figure import Figure, escape, finite, links, log_axis, points, series_name, zero_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from harness.core.ceilings import datasheet_of
 from harness.core.metric import format_value, three_digits
-from harness.report.figure import INK, MUTED, Figure, log_axis, looks, points, series_name
+from harness.report.figure import INK, MUTED, Figure, escape, log_axis, looks, points, series_name
 from harness.report.html import Html
 from harness.report.study import machine_name
 

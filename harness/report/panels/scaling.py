@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.case import describe
 from harness.core.metric import format_value, three_digits
-from harness.report.figure import INK, Figure, error_bars, log_axis, looks, series_name
+from harness.report.figure import INK, Figure, error_bars, escape, log_axis, looks, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _figure(study: Study, axis: str, lines: list[tuple[str, pd.DataFrame]]) -> F
     traces = []
     for rest, rows in lines:
         look = found[rows.iloc[0]["implementation"], rows.iloc[0]["machine"]]
-        name = " · ".join(filter(None, (series_name(study, rows.iloc[0]), rest)))
+        name = escape(" · ".join(filter(None, (series_name(study, rows.iloc[0]), rest))))
         traces.append(
             {
                 "type": "scatter",
@@ -70,7 +70,7 @@ def _figure(study: Study, axis: str, lines: list[tuple[str, pd.DataFrame]]) -> F
                 "error_y": error_bars(rows),
                 "line": look.line,
                 "marker": look.marker,
-                "hovertext": [f"{name}, {axis} {row.at}: {format_value(row.median, 's')}" for row in rows.itertuples()],
+                "hovertext": [_hover(name, axis, row) for row in rows.itertuples()],
                 "hoverinfo": "text",
                 "meta": {"cases": rows.index.tolist()},
             }
@@ -78,11 +78,16 @@ def _figure(study: Study, axis: str, lines: list[tuple[str, pd.DataFrame]]) -> F
     crossings = [mark for pair in itertools.combinations(lines, 2) for mark in _crossings(study, axis, *pair)]
     everything = [value for _, rows in lines for value in rows["median"]]
     positions = sorted({value for _, rows in lines for value in rows["at"]})
+    ticks = {"tickvals": positions, "ticktext": [f"{one:g}" for one in positions]}
     layout = {
-        "xaxis": log_axis(axis, [], "1") | {"tickvals": positions, "ticktext": [f"{one:g}" for one in positions]},
+        "xaxis": log_axis(escape(axis), [], "1") | ticks,
         "yaxis": log_axis("time of a step", everything, "s"),
     }
     return Figure(f"scaling-{axis}", [*traces, *_marks(crossings)], layout)
+
+
+def _hover(name: str, axis: str, row: Any) -> str:
+    return f"{name}, {escape(axis)} {row.at}: {format_value(row.median, 's')}"
 
 
 def _crossings(
@@ -100,7 +105,7 @@ def _crossings(
             share = before / (before - after)
             at = left * (right / left) ** share
             faster = series_name(study, (ours if after < 0 else theirs).iloc[0])
-            text = f"{faster} is the faster from about {axis} {three_digits(at)}"
+            text = escape(f"{faster} is the faster from about {axis} {three_digits(at)}")
             yield at, time * (later / time) ** share, text, [number, their_number]
 
 

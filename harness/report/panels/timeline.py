@@ -10,13 +10,12 @@ least, the middle and the largest of each of 200 stretches are drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.core.metric import PRIMARY
-from harness.report.figure import COLOURS, MUTED, Figure
+from harness.report.figure import COLOURS, MUTED, Figure, escape
 from harness.report.samples import SECONDS, Row, axis_name, in_order, stacked, taken
 
 if TYPE_CHECKING:
