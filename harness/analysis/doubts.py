@@ -74,7 +74,8 @@ def _waited(good: Sequence[Trial]) -> bool:
 
 
 def _held_down(good: Sequence[Trial], bits: int) -> bool:
-    reasons = [int(value) & bits != 0 for value in _values(good, "throttle_reasons")]
+    known = (value for value in _values(good, "throttle_reasons") if math.isfinite(value))
+    reasons = [int(value) & bits != 0 for value in known]
     return bool(reasons) and sum(reasons) > _OFTEN * len(reasons)
 
 

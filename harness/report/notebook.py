@@ -75,13 +75,14 @@ def as_plotly(figure: Figure) -> go.Figure:
         margin={"l": 10, "r": 20, "t": 20, "b": 10},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         width=1000,
-        height=110 + figure.row_px * max(3, _rows(figure)) if figure.row_px else 460,
+        height=figure.layout.get("height") or _height(figure),
     )
     return found
 
 
-def _rows(figure: Figure) -> int:
-    return len({row for trace in figure.data for row in trace["y"]})
+def _height(figure: Figure) -> int:
+    rows = {row for trace in figure.data for row in trace["y"]} if figure.row_px else ()
+    return 110 + figure.row_px * max(3, len(rows)) if figure.row_px else 460
 
 
 def _coloured(value: Any) -> Any:

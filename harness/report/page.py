@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import math
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 LIBRARY = "plotly-cartesian.min.js"
 _ASSETS = resources.files("harness.report") / "assets"
 _SCRIPTS = ("state", "figures", "table", "prices", "main")
-# Cannot stand in a script element as they are.
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 @dataclass
@@ -98,7 +97,7 @@ def render_page(study: Study, place: Place = ALONE) -> str:
             library=Markup(library),
             licence=asset("plotly-cartesian.LICENSE"),
             sources=" ".join([script_hash(script), script_hash(library) if library else "'self'"]),
-            data=Markup(_json(_data(study, slots))),
+            data=_base64(gzip.compress(_json(_data(study, slots)).encode("utf-8", "backslashreplace"), mtime=0)),
         )
     )
 
@@ -153,6 +152,7 @@ def _data(study: Study, slots: Iterable[_Slot]) -> dict[str, Any]:
             str(number[group]) if group else "": {
                 "data": arrays.packed(one.data),
                 "layout": arrays.packed(one.layout),
+                "group": group,
                 "row_px": one.row_px,
                 "toggles": one.toggles,
             }
@@ -187,15 +187,18 @@ class _Arrays:
 
     def packed(self, value: Any) -> Any:
         """Return a specification with numbers in place of its NumPy arrays, and nothing that JSON does not have."""
-        if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fi":
-            return {"$": self._number(value)}
+        if isinstance(value, str):
+            return value if value.isprintable() else plain(value)
         if isinstance(value, dict):
             return {key: self.packed(item) for key, item in value.items()}
-        if isinstance(value, list | tuple | np.ndarray):
+        if isinstance(value, list | tuple):
             return [self.packed(item) for item in value]
-        if isinstance(value, float | np.floating):
+        if isinstance(value, float):
             return float(f"{value:.7g}") if math.isfinite(value) else None
-        return plain(value) if isinstance(value, str) else value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, np.ndarray):
+            flat = value.ndim == 1 and value.dtype.kind in "fi"
+            return {"$": self._number(value)} if flat else self.packed(value.tolist())
+        return value.item() if isinstance(value, np.generic) else value
 
     def _number(self, array: np.ndarray[Any, Any]) -> int:
         kind = "f4" if array.dtype.kind == "f" else "i4"
@@ -207,11 +210,12 @@ class _Arrays:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).translate(_ESCAPES)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _word(value: Any) -> str:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    """Write the value of an axis; one that a case does not name is the default."""
+    return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _base64(content: bytes) -> str:

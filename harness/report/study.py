@@ -146,25 +146,22 @@ def machine_name(environment: Environment, policy: Policy) -> str:
     return " ".join(word for word in plain.split() if word not in ("CPU", "Processor")) or "a machine without a name"
 
 
-def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar]]:
-    """Return the axes of which there are several values, numbers by size and all else as planned."""
-    values: dict[str, dict[Scalar, None]] = {}
-    for run in runs:
-        for planned in (planned for group in run.groups for planned in group.cases):
-            for name, value in planned.case.point:
-                values.setdefault(name, {})[value] = None
-    found = {name: list(each) for name, each in values.items() if len(each) > 1}
-    return {name: sorted(each, key=float) if _numeric(each) else each for name, each in found.items()}
+def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar | None]]:
+    """Return the axes of which some workload has several values, numbers by size and all else as planned.
+
+    None stands for what the name of a case leaves out: the default of an axis that is implied.
+    """
+    found: dict[str, dict[Scalar | None, None]] = {}
+    for (_, name), values in _values(runs).items():
+        if len(values) > 1:
+            found[name] = found.get(name, {}) | values
+    return {name: sorted(values, key=_order) if numeric(values) else list(values) for name, values in found.items()}
 
 
-def _questions(runs: Iterable[Run]) -> dict[str, str]:
+def _questions(runs: Sequence[Run]) -> dict[str, str]:
     """Return a short name for each group: of its point, what differs between the groups of its workload."""
     cases = {group.id: group.cases[0].case for run in runs for group in run.groups if group.cases}
-    workloads = {case.workload for case in cases.values()}
-    values: dict[tuple[str, str], set[Scalar]] = defaultdict(set)
-    for case in cases.values():
-        for name, value in case.point:
-            values[case.workload, name].add(value)
+    workloads, values = {case.workload for case in cases.values()}, _values(runs)
     found = {}
     for group, case in cases.items():
         told = describe(tuple((name, value) for name, value in case.point if len(values[case.workload, name]) > 1))
@@ -172,8 +169,29 @@ def _questions(runs: Iterable[Run]) -> dict[str, str]:
     return found
 
 
-def _numeric(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _values(runs: Iterable[Run]) -> dict[tuple[str, str], dict[Scalar | None, None]]:
+    """Return what values every axis of every workload has; None among them where a case does not name the axis."""
+    points = dict.fromkeys(
+        (planned.case.workload, planned.case.point) for run in runs for group in run.groups for planned in group.cases
+    )
+    names = defaultdict[str, dict[str, None]](dict)
+    for workload, point in points:
+        names[workload] |= dict.fromkeys(name for name, _ in point)
+    found = defaultdict[tuple[str, str], dict["Scalar | None", None]](dict)
+    for workload, point in points:
+        params = dict(point)
+        for name in names[workload]:
+            found[workload, name][params.get(name)] = None
+    return found
+
+
+def _order(value: Any) -> float:
+    return -math.inf if value is None else float(value)
+
+
+def numeric(values: Iterable[Any]) -> bool:
+    """Return whether all values are numbers, or are not named."""
+    return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
 
 
 def _by_case(trials: Iterable[Trial]) -> Mapping[Case, list[Trial]]:

@@ -81,3 +81,17 @@ def test_the_command_of_a_row_measures_it_again_beside_its_baseline(study_run) -
         *("--device", "cpu", "--threads", "1", "--mode", "host", "--launches", "3"),
         *("--precision", "0.5%", "--budget", "2.5s", "--seed", "7"),
     ]
+
+
+def test_an_axis_that_some_cases_leave_out_tells_them_apart(study_run, tmp_path) -> None:
+    from dataclasses import replace
+
+    run = study_run({"base": (1e-3, 2e-3, 3e-3)}, sizes=(8,))
+    (group,) = run.groups
+    (planned,) = group.cases
+    other = replace(planned, case=replace(planned.case, point=(("pass", "backward"), *planned.case.point)))
+    groups = (group, replace(group, id=other.case.group, cases=(other,)))
+    trials = (*run.trials, *(replace(trial, case=other.case) for trial in run.trials))
+    study = build_study([replace(run, groups=groups, trials=trials)])
+    assert study.axes == {"pass": [None, "backward"]}
+    assert study.cases["question"].tolist() == ["work", "pass=backward"]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.core.case import describe
 from harness.core.metric import format_value, three_digits
 from harness.report.figure import INK, Figure, error_bars, escape, log_axis, looks, series_name
+from harness.report.study import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
+    from harness.report.figure import Look
     from harness.report.study import Study
 
 _FEWEST = 2
@@ -26,85 +28,90 @@ _FEWEST = 2
 _MOST = 24
 
 
+class _Line(NamedTuple):
+    """Cases that differ in one axis alone: where they are on it, their medians, and their numbers in the study."""
+
+    name: str
+    series: str
+    question: tuple[str, str]
+    rows: pd.DataFrame
+    at: dict[float, tuple[float, int]]
+
+
 def draw(study: Study) -> Iterator[Figure]:
     """Yield a figure for each numeric axis of which there are several values."""
     timed = study.values("time")
     for axis, values in study.axes.items():
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            lines = _lines(study, timed, axis)
+        if numeric(values):
+            lines = _lines(study, timed[timed["params"].map(lambda params, axis=axis: axis in params)], axis)
             if lines:
                 yield _figure(study, axis, lines)
 
 
-def _lines(study: Study, timed: pd.DataFrame, axis: str) -> list[tuple[str, pd.DataFrame]]:
+def _lines(study: Study, timed: pd.DataFrame, axis: str) -> list[_Line]:
     """Return the cases that differ in the axis alone, by the rest of their point; the longest lines first."""
-    having = timed[timed["params"].map(lambda params: axis in params)]
-    if having.empty:
-        return []
-    having = having.assign(
-        at=having["params"].map(lambda params: params[axis]),
-        rest=[_rest(study, params, axis) for params in having["params"]],
+    timed = timed.assign(
+        at=[params[axis] for params in timed["params"]], rest=[_rest(study, one, axis) for one in timed["params"]]
     )
-    grouped = having.groupby(["workload", "implementation", "machine", "rest"], sort=False)
-    lines = [(str(key[3]), rows.sort_values("at")) for key, rows in grouped if len(rows) >= _FEWEST]
-    return sorted(lines, key=lambda line: -len(line[1]))[:_MOST]
+    grouped = timed.groupby(["workload", "implementation", "machine", "rest"], sort=False)
+    lines = [_line(study, rows.sort_values("at")) for _, rows in grouped if len(rows) >= _FEWEST]
+    return sorted(lines, key=lambda line: -len(line.rows))[:_MOST]
+
+
+def _line(study: Study, rows: pd.DataFrame) -> _Line:
+    first = next(rows.itertuples())
+    series = series_name(study, first)
+    name = escape(" · ".join(filter(None, (series, first.rest))))
+    at = dict(zip(rows["at"], zip(rows["median"], rows.index, strict=True), strict=True))
+    return _Line(name, series, (first.workload, first.rest), rows, at)
 
 
 def _rest(study: Study, params: dict[str, Any], axis: str) -> str:
     return describe(tuple((name, value) for name, value in params.items() if name in study.axes and name != axis))
 
 
-def _figure(study: Study, axis: str, lines: list[tuple[str, pd.DataFrame]]) -> Figure:
+def _figure(study: Study, axis: str, lines: list[_Line]) -> Figure:
     found = looks(study)
-    traces = []
-    for rest, rows in lines:
-        look = found[rows.iloc[0]["implementation"], rows.iloc[0]["machine"]]
-        name = escape(" · ".join(filter(None, (series_name(study, rows.iloc[0]), rest))))
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": rows["at"].tolist(),
-                "y": rows["median"].tolist(),
-                "error_y": error_bars(rows),
-                "line": look.line,
-                "marker": look.marker,
-                "hovertext": [_hover(name, axis, row) for row in rows.itertuples()],
-                "hoverinfo": "text",
-                "meta": {"cases": rows.index.tolist()},
-            }
-        )
-    crossings = [mark for pair in itertools.combinations(lines, 2) for mark in _crossings(study, axis, *pair)]
-    everything = [value for _, rows in lines for value in rows["median"]]
-    positions = sorted({value for _, rows in lines for value in rows["at"]})
-    ticks = {"tickvals": positions, "ticktext": [f"{one:g}" for one in positions]}
+    traces = [_trace(line, found[tuple(line.rows.iloc[0][["implementation", "machine"]])], axis) for line in lines]
+    crossings = [mark for pair in itertools.combinations(lines, 2) for mark in _crossings(axis, *pair)]
+    positions = sorted({position for line in lines for position in line.at})
     layout = {
-        "xaxis": log_axis(escape(axis), [], "1") | ticks,
-        "yaxis": log_axis("time of a step", everything, "s"),
+        "xaxis": log_axis(escape(axis), [], "1")
+        | {"tickvals": positions, "ticktext": [f"{one:g}" for one in positions]},
+        "yaxis": log_axis("time of a step", [time for line in lines for time, _ in line.at.values()], "s"),
     }
     return Figure(f"scaling-{axis}", [*traces, *_marks(crossings)], layout)
 
 
-def _hover(name: str, axis: str, row: Any) -> str:
-    return f"{name}, {escape(axis)} {row.at}: {format_value(row.median, 's')}"
+def _trace(line: _Line, look: Look, axis: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": line.name,
+        "x": list(line.at),
+        "y": [time for time, _ in line.at.values()],
+        "error_y": error_bars(line.rows),
+        "line": look.line,
+        "marker": look.marker,
+        "hovertext": [
+            f"{line.name}, {escape(axis)} {at}: {format_value(time, 's')}" for at, (time, _) in line.at.items()
+        ],
+        "hoverinfo": "text",
+        "meta": {"cases": [number for _, number in line.at.values()]},
+    }
 
 
-def _crossings(
-    study: Study, axis: str, one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]
-) -> Iterator[tuple[float, float, str, list[int]]]:
+def _crossings(axis: str, ours: _Line, theirs: _Line) -> Iterator[tuple[float, float, str, list[int]]]:
     """Yield where two lines of the same question change places, on straight lines between their common points."""
-    (rest, ours), (their_rest, theirs) = one, other
-    if rest != their_rest or ours.iloc[0]["workload"] != theirs.iloc[0]["workload"]:
+    if ours.question != theirs.question:
         return
-    known = dict(zip(theirs["at"], zip(theirs["median"], theirs.index, strict=True), strict=True))
-    common = [(row.at, row.median, row.Index, *known[row.at]) for row in ours.itertuples() if row.at in known]
+    common = [(at, *ours.at[at], *theirs.at[at]) for at in ours.at if at in theirs.at]
     for (left, time, number, their_time, their_number), (right, later, _, their_later, _) in itertools.pairwise(common):
         before, after = math.log(time / their_time), math.log(later / their_later)
         if before * after < 0:
             share = before / (before - after)
             at = left * (right / left) ** share
-            faster = series_name(study, (ours if after < 0 else theirs).iloc[0])
+            faster = (ours if after < 0 else theirs).series
             text = escape(f"{faster} is the faster from about {axis} {three_digits(at)}")
             yield at, time * (later / time) ** share, text, [number, their_number]
 

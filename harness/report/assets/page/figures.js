@@ -9,8 +9,7 @@ const narrow = () => window.innerWidth < 640;
 function arrayOf(number) {
   if (!decoded.has(number)) {
     const [kind, text] = data.arrays[number];
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    decoded.set(number, new kinds[kind](bytes.buffer));
+    decoded.set(number, new kinds[kind](bytesOf(text).buffer));
   }
   return decoded.get(number);
 }
@@ -114,18 +113,21 @@ function merged(target, source) {
 
 const config = { displaylogo: false, showSendToCloud: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
 const slots = [...document.querySelectorAll("[data-slot]")].map((box) => ({
-  box, plot: box.querySelector(".plot"), figures: data.slots[Number(box.dataset.slot)], near: false, drawn: "",
+  box, plot: box.querySelector(".plot"), near: false, drawn: "",
 }));
 
 // What a slot shows: the figure of the point in focus, or the one of all points; none where there is no data.
 function figureOf(slot) {
-  return slot.figures[""] || slot.figures[String(state.group)] || null;
+  const figures = data.slots[Number(slot.box.dataset.slot)];
+  return figures[""] || figures[String(state.group)] || null;
 }
 
 function draw(slot, shown, view) {
-  if (!slot.near || slot.drawn === view) return;
-  slot.drawn = view;
+  if (!slot.near) return;
   const figure = figureOf(slot);
+  const now = figure && figure.group ? `${view} ${state.group}` : view;
+  if (slot.drawn === now) return;
+  slot.drawn = now;
   const traces = figure ? figure.data.map((trace) => filtered(resolved(trace), shown)).filter((one) => !isEmpty(one)) : [];
   const visible = traces.filter((trace) => isShown((trace.meta || {}).case, shown));
   slot.plot.hidden = !visible.length;

@@ -22,7 +22,7 @@ function update() {
 }
 
 function drawAll(shown) {
-  const view = JSON.stringify([shown, state.group, document.documentElement.dataset.theme, narrow()]);
+  const view = [shown.map(Number).join(""), document.documentElement.dataset.theme, narrow()].join(" ");
   for (const slot of slots) draw(slot, shown, view);
 }
 
@@ -33,22 +33,24 @@ function redraw() {
 
 const watcher = new IntersectionObserver(
   (entries) => {
-    for (const entry of entries) if (entry.isIntersecting) slots.find((slot) => slot.box === entry.target).near = true;
+    for (const entry of entries) slots.find((slot) => slot.box === entry.target).near = entry.isIntersecting;
     drawAll(matches());
   },
   { rootMargin: "400px" },
 );
 
+// While a reader types, one drawing is enough; what was chosen counts at once.
 let waiting = 0;
 function soon(change) {
+  change();
   clearTimeout(waiting);
-  waiting = setTimeout(() => { change(); update(); }, 120);
+  waiting = setTimeout(update, 120);
 }
 
 if (form) {
   form.addEventListener("input", () => soon(formToState));
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => soon(formToState));
+  form.addEventListener("reset", () => setTimeout(() => soon(formToState))); // the fields are reset after the event
   form.querySelector("details").open = window.innerWidth >= 640;
 }
 for (const select of document.querySelectorAll(".focus-on")) {
@@ -69,7 +71,10 @@ window.addEventListener("beforeprint", () => {
 });
 window.addEventListener("afterprint", update);
 
-readHash();
-stateToForm();
-update();
-for (const slot of slots) watcher.observe(slot.box);
+applyTheme(new URLSearchParams(location.hash.slice(1)).get("theme"));
+load().then(() => {
+  readHash();
+  stateToForm();
+  update();
+  for (const slot of slots) watcher.observe(slot.box);
+});

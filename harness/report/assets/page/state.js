@@ -1,13 +1,21 @@
 // What the reader has chosen, kept in the hash of the address so that a view can be shared.
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
+// Filled by `load`, before anything is drawn.
+const data = {};
 const form = document.getElementById("filter");
 
 // What other scripts keep in the address is in `extra`, by keys with a colon, which no field of the filter has.
 const state = { q: "", impl: null, axes: {}, group: 0, theme: "", extra: {} };
 // Called with what is shown of the cases, whenever the reader has chosen something.
 const reactions = [];
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const unzipped = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+
+async function load() {
+  Object.assign(data, await unzipped(bytesOf(document.getElementById("data").textContent)).json());
+}
 
 function readHash() {
   const words = new URLSearchParams(location.hash.slice(1));

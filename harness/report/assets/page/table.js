@@ -30,14 +30,8 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-function bytesOf(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-}
-
-const unzipped = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).blob();
-
 const downloads = {
-  csv: async () => save(`${data.name}.csv`, await unzipped(bytesOf(data.csv)), "text/csv"),
+  csv: async () => save(`${data.name}.csv`, await unzipped(bytesOf(data.csv)).blob(), "text/csv"),
   parquet: () => save(`${data.name}.parquet`, bytesOf(data.parquet), "application/vnd.apache.parquet"),
 };
 
