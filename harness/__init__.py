@@ -4,7 +4,18 @@ import os
 import typing
 
 from harness.core.axis import Axis
-from harness.core.workload import Check, Cost, Kernel, Params, Reference, Requires, Step, Workload, implementation
+from harness.core.workload import (
+    Check,
+    Cost,
+    Kernel,
+    Params,
+    Published,
+    Reference,
+    Requires,
+    Step,
+    Workload,
+    implementation,
+)
 
 if typing.TYPE_CHECKING:
     import plotly.graph_objects
@@ -17,6 +28,7 @@ __all__ = [
     "Cost",
     "Kernel",
     "Params",
+    "Published",
     "Reference",
     "Requires",
     "Step",

@@ -43,6 +43,9 @@ def list_command(
             runs = Text("not here", style="dim") if unmet(one.requires, environment) else Text("here", style="green")
             rows.append((one.name, runs, needs(one.requires), one.help))
         out.print(_table(rows))
+        for other in workload.published:
+            line = f"  published: {other.figure}, {other.setting} ({other.source})"
+            out.print(Text(line, style="dim"), soft_wrap=True)
     out.print(Text("Suites", style="bold"))
     out.print(_table([(suite.name, suite.help) for suite in catalog.suites.values()]))
     out.print(Text("Metrics", style="bold"))

@@ -59,6 +59,21 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What others measured: a figure to stand beside one's own, never to be taken for it.
+
+    Attributes:
+        figure: with its unit.
+        setting: device, dtype, shapes: what it was measured of.
+        source: where it is published.
+    """
+
+    figure: str
+    setting: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Workload:
     """What is computed.
 
@@ -75,6 +90,7 @@ class Workload:
         check: ``(output, Reference) -> Check``; None compares tensors element by element.
         settle: ``params -> params``, one spelling for each question, so that two ways to ask it are one case; raises
             ValueError with the reason where a point makes no question.
+        published: what others measured, to be read beside one's own figures.
     """
 
     name: str
@@ -87,6 +103,7 @@ class Workload:
     input_bytes: Callable[[Params], int] = lambda params: 0
     check: Callable[[Any, Reference], Check] | None = None
     settle: Callable[[Params], Params] = lambda params: params
+    published: tuple[Published, ...] = ()
 
     def point(self, params: Params) -> tuple[tuple[str, Scalar], ...]:
         """Return what names a case: its values in the order of the axes, less those that are implied."""

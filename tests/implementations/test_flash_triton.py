@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 # Reads points and prints the fault that the workload's check finds in each, empty where there is none.
 INTERPRET = """
 import json, sys
