@@ -23,6 +23,8 @@ benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/verdicts.py
 	$(BIN)/python tests/benchmarks/histories.py
 	$(BIN)/python tests/benchmarks/energy.py
+	$(BIN)/python tests/benchmarks/tables.py
+	$(BIN)/python tests/benchmarks/reports.py
 	$(BIN)/bench selftest
 
 clean:

@@ -97,7 +97,7 @@ def render_page(study: Study, place: Place = ALONE) -> str:
             library=Markup(library),
             licence=asset("plotly-cartesian.LICENSE"),
             sources=" ".join([script_hash(script), script_hash(library) if library else "'self'"]),
-            data=_base64(gzip.compress(_json(_data(study, slots)).encode("utf-8", "backslashreplace"), mtime=0)),
+            data=Markup(_base64(gzip.compress(_json(_data(study, slots)).encode("utf-8", "backslashreplace"), mtime=0))),
         )
     )
 

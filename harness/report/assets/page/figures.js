@@ -70,6 +70,23 @@ function filtered(trace, shown) {
   return trace;
 }
 
+// The rows of a figure that has one for each case or point, from the top. A thousand of them would take seconds to draw.
+const MOST_ROWS = 80;
+
+function rowsOf(figure, traces) {
+  const there = new Set(traces.flatMap((trace) => Array.from(trace.y)));
+  const order = (figure.layout.yaxis || {}).categoryarray;
+  return order ? [...new Set(order)].filter((row) => there.has(row)) : [...there];
+}
+
+function cutRows(trace, rows) {
+  if (trace.type !== "heatmap") return masked(trace, Array.from(trace.y, (row) => rows.has(row)));
+  const keep = trace.y.map((row) => rows.has(row));
+  const cut = (values) => values.filter((_, row) => keep[row]);
+  const cases = { cases: cut(trace.meta.cases) };
+  return { ...trace, y: cut(trace.y), z: cut(trace.z), text: cut(trace.text), hovertext: cut(trace.hovertext), meta: cases };
+}
+
 function isEmpty(trace) {
   return trace.meta && trace.meta.cases && !trace.meta.cases.length;
 }
@@ -95,6 +112,22 @@ function layoutOf(figure, traces, toggles) {
   return layout;
 }
 
+// Leave the rows that can be drawn, and say how many there are.
+function limitRows(slot, figure, traces) {
+  const rows = figure.row_px ? rowsOf(figure, traces) : [];
+  slot.note.hidden = rows.length <= MOST_ROWS;
+  if (slot.note.hidden) return;
+  slot.note.textContent = `The first ${MOST_ROWS} of ${rows.length} rows; a filter shows the others.`;
+  const kept = new Set(rows.slice(0, MOST_ROWS));
+  for (const [index, trace] of traces.entries()) {
+    const cut = cutRows(trace, kept);
+    if (trace.type !== "heatmap" && trace.meta && trace.meta.cases) {
+      cut.meta = { cases: trace.meta.cases.filter((_, point) => kept.has(trace.y[point])) };
+    }
+    traces[index] = cut;
+  }
+}
+
 function fitRows(layout, figure, traces) {
   const rows = new Set(traces.flatMap((trace) => Array.from(trace.y)));
   layout.height = 110 + figure.row_px * Math.max(3, rows.size);
@@ -113,7 +146,7 @@ function merged(target, source) {
 
 const config = { displaylogo: false, showSendToCloud: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
 const slots = [...document.querySelectorAll("[data-slot]")].map((box) => ({
-  box, plot: box.querySelector(".plot"), near: false, drawn: "",
+  box, plot: box.querySelector(".plot"), note: box.querySelector(".note"), near: false, drawn: "",
 }));
 
 // What a slot shows: the figure of the point in focus, or the one of all points; none where there is no data.
@@ -133,6 +166,7 @@ function draw(slot, shown, view) {
   slot.plot.hidden = !visible.length;
   slot.box.dataset.empty = String(!visible.length);
   if (!visible.length) return;
+  limitRows(slot, figure, visible);
   const toggles = [...slot.box.querySelectorAll("[data-toggle]:checked")].map((box) => figure.toggles[box.dataset.toggle]);
   Plotly.react(slot.plot, visible, layoutOf(figure, visible, toggles), config);
   if (!slot.plot.dataset.listens) {
