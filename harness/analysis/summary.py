@@ -48,8 +48,12 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
 
 
 def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> list[Measurement]:
-    metrics = dict.fromkeys(sample.metric for trial in trials for sample in trial.samples)
-    rows = [row for metric in metrics if (row := _of_metric(planned.case, metric, trials))]
+    observed: dict[str, list[tuple[Trial, Sample]]] = defaultdict(list)
+    for trial in trials:
+        for sample in trial.samples:
+            if _counts(trial, sample):
+                observed[sample.metric].append((trial, sample))
+    rows = [_of_metric(planned.case, metric, samples, trials) for metric, samples in observed.items()]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
         work = dict(zip(RATES, (planned.cost.flops, planned.cost.bytes), strict=True))
@@ -60,15 +64,12 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
     return rows + energies(planned, by_metric, context.rests)
 
 
-def _of_metric(case: Case, metric: str, trials: list[Trial]) -> Measurement | None:
-    samples = [(trial, s) for trial in trials for s in trial.samples if s.metric == metric and _counts(trial, s)]
-    if not samples:
-        return None
+def _of_metric(case: Case, metric: str, samples: list[tuple[Trial, Sample]], trials: list[Trial]) -> Measurement:
     values = [sample.value for _, sample in samples]
     launches = len({trial.launch for trial, _ in samples})
     median = statistics.median(values)
     reach = _reach(trials, metric)
-    flags = dict.fromkeys(flag for _, sample in samples for flag in sample.flags.split(",") if flag)
+    flags = dict.fromkeys(flag for _, sample in samples if sample.flags for flag in sample.flags.split(",") if flag)
     if metric == PRIMARY:
         flags |= dict.fromkeys(doubts(trials))
     provenance = samples[0][1].provenance

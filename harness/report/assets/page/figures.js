@@ -71,7 +71,7 @@ function filtered(trace, shown) {
 }
 
 // The rows of a figure that has one for each case or point, from the top. A thousand of them would take seconds to draw.
-const MOST_ROWS = 80;
+const MOST_ROWS = 60;
 
 function rowsOf(figure, traces) {
   const there = new Set(traces.flatMap((trace) => Array.from(trace.y)));
@@ -155,17 +155,18 @@ function figureOf(slot) {
   return figures[""] || figures[String(state.group)] || null;
 }
 
+// Draw what a slot shows, and return whether there was anything to do.
 function draw(slot, shown, view) {
-  if (!slot.near) return;
+  if (!slot.near) return false;
   const figure = figureOf(slot);
   const now = figure && figure.group ? `${view} ${state.group}` : view;
-  if (slot.drawn === now) return;
+  if (slot.drawn === now) return false;
   slot.drawn = now;
   const traces = figure ? figure.data.map((trace) => filtered(resolved(trace), shown)).filter((one) => !isEmpty(one)) : [];
   const visible = traces.filter((trace) => isShown((trace.meta || {}).case, shown));
   slot.plot.hidden = !visible.length;
   slot.box.dataset.empty = String(!visible.length);
-  if (!visible.length) return;
+  if (!visible.length) return true;
   limitRows(slot, figure, visible);
   const toggles = [...slot.box.querySelectorAll("[data-toggle]:checked")].map((box) => figure.toggles[box.dataset.toggle]);
   Plotly.react(slot.plot, visible, layoutOf(figure, visible, toggles), config);
@@ -173,6 +174,7 @@ function draw(slot, shown, view) {
     slot.plot.dataset.listens = "yes";
     slot.plot.on("plotly_click", (event) => focusOn(event.points[0]));
   }
+  return true;
 }
 
 // A click on a point leads to the raw samples of its case.

@@ -21,9 +21,17 @@ function update() {
   drawAll(shown);
 }
 
-function drawAll(shown) {
-  const view = [shown.map(Number).join(""), document.documentElement.dataset.theme, narrow()].join(" ");
-  for (const slot of slots) draw(slot, shown, view);
+const viewOf = (shown) => [shown.map(Number).join(""), document.documentElement.dataset.theme, narrow()].join(" ");
+
+// One figure a frame, from the top, so that the page answers meanwhile; what is chosen next starts anew.
+let turn = 0;
+async function drawAll(shown) {
+  const mine = ++turn, view = viewOf(shown);
+  for (const slot of slots) {
+    if (!draw(slot, shown, view)) continue;
+    await new Promise(requestAnimationFrame);
+    if (mine !== turn) return;
+  }
 }
 
 function redraw() {
@@ -66,8 +74,11 @@ system.addEventListener("change", update);
 window.addEventListener("hashchange", () => { readHash(); stateToForm(); update(); });
 window.addEventListener("beforeprint", () => {
   applyTheme("light");
-  for (const slot of slots) slot.near = true;
-  redraw();
+  const shown = matches();
+  for (const slot of slots) {
+    slot.near = true;
+    draw(slot, shown, viewOf(shown)); // all before the paper is
+  }
 });
 window.addEventListener("afterprint", update);
 

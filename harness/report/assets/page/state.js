@@ -10,7 +10,12 @@ const state = { q: "", impl: null, axes: {}, group: 0, theme: "", extra: {} };
 // Called with what is shown of the cases, whenever the reader has chosen something.
 const reactions = [];
 
-const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+function bytesOf(text) {
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let place = 0; place < letters.length; place += 1) bytes[place] = letters.charCodeAt(place);
+  return bytes;
+}
+
 const unzipped = (bytes) => new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 
 async function load() {
