@@ -10,7 +10,7 @@ CPU_SCRATCH_BYTES = 7 << 18  # tiles of two CPU threads; a GPU keeps its tiles o
 
 
 def _memory(params: Params) -> int:
-    """What every fused kernel takes, and on the CPU scratch, K and V packed (with AMX in half precision), and gathered rows."""
+    """What every fused kernel takes, and on the CPU scratch, K and V packed in half precision, and gathered rows."""
     sizes = Sizes.of(params)
     packed = 0 if sizes.item == 4 else 2 * sizes.batch * sizes.heads * sizes.keys * sizes.head_dim * sizes.item
     gathered = 0 if sizes.passes == FORWARD else 2 * sizes.out
