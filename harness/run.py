@@ -59,7 +59,11 @@ def start_run(
         UsageError: every case would be skipped, or the folder cannot be written.
     """
     if not plan.runnable:
-        reasons = [f"{p.case.id}: {p.skip}" for group in plan.groups for p in group.cases]
+        cases: dict[str, list[str]] = {}
+        for planned in (planned for group in plan.groups for planned in group.cases):
+            cases.setdefault(planned.skip, []).append(planned.case.id)
+        more = {skip: f" and {len(ids) - 1} more" if len(ids) > 1 else "" for skip, ids in cases.items()}
+        reasons = [f"{ids[0]}{more[skip]}: {skip}" for skip, ids in cases.items()]
         raise UsageError("nothing to do: " + ("; ".join(reasons) or "the selection is empty"))
     create = partial(
         create_run,

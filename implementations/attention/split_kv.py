@@ -24,12 +24,13 @@ def part_length(keys: int) -> int:
 
 
 def _memory(params: Params) -> int:
-    """O and L, the masks, and in float32 two blocks of scores, the parts' O, and a part of K and V."""
+    """O and L, the masks, and in float32 two blocks of scores, the parts' O, and a part of K or V."""
     sizes = Sizes.of(params)
     rows, columns = min(QUERY_BLOCK, sizes.queries), min(part_length(sizes.keys), sizes.keys)
     masks = 0 if sizes.mask.full else sizes.queries * sizes.keys // 4
-    widened = columns * (sizes.head_dim + sizes.v_dim) * sizes.kv_heads // sizes.heads
-    block = 2 * rows * columns + rows * (PARTS + 2) * sizes.v_dim + widened
+    parts = -(-sizes.keys // part_length(sizes.keys))
+    widened = 0 if sizes.item == 4 else columns * max(sizes.head_dim, sizes.v_dim) * sizes.kv_heads // sizes.heads
+    block = 2 * rows * columns + rows * (parts + 1) * sizes.v_dim + widened
     return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
 
 

@@ -205,7 +205,10 @@ def _or(axis: Axis, word: str) -> Axis:
 
 
 def _parse_causal(text: str) -> bool | str:
-    return text if text in (TOP_LEFT, BOTTOM_RIGHT) else Axis.boolean("causal", False, "").parse(text)
+    known = {"true": True, "false": False, TOP_LEFT: TOP_LEFT, BOTTOM_RIGHT: BOTTOM_RIGHT}
+    if text not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    return known[text]
 
 
 workload = Workload(

@@ -69,6 +69,8 @@ def finished_trials(results: Path) -> int:
         (("run", "attention", "--tag", "novalue"), "--tag 'novalue': expected key=value"),
         (("run", "attention", "--load", "nowhere.py"), "--load nowhere.py: no such file"),
         (("run", "attention", "--impl", "sdpa_cudnn"), "nothing to do: attention/sdpa_cudnn"),
+        (("run", "attention", "--heads", "6", "--kv-heads", "4"), "more: 6 heads cannot share 4 key heads evenly"),
+        (("run", "attention", "--pass", "sideways"), "--pass 'sideways': unknown value"),
         (("run", "attention", "--results", "/proc/no"), "cannot write to /proc/no"),
         (("run", "nowhere.toml"), "suite nowhere.toml: "),
         (("run", "--resume", "nowhere"), "nowhere is not a run folder"),
