@@ -150,9 +150,9 @@ def execute(runs: tuple[Run, ...], observer: Observer) -> tuple[tuple[Run, ...],
                 observer.event(event, sides[side].label)
         except KeyboardInterrupt:
             interrupted = True
-    runs = tuple(read_run(run.folder) for run in runs)
+    state = INTERRUPTED if interrupted else COMPLETE
+    runs = tuple(replace(run, meta={**run.meta, "state": state}) for run in (read_run(run.folder) for run in runs))
     for run in runs:
-        state = INTERRUPTED if interrupted else COMPLETE
         write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), state)
     return runs, EXIT_INTERRUPTED if interrupted else exit_code(runs)
 

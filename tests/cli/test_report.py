@@ -19,7 +19,9 @@ def test_a_run_ends_with_the_path_of_its_page(bench, commit) -> None:
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.splitlines()[-1])
     assert path.name == "report.html"
-    assert "waits is the fastest" in path.read_text()
+    page = path.read_text()
+    assert "waits is the fastest" in page
+    assert re.search(r"<bdi>state</bdi></th><td><bdi>complete</bdi>", page)
 
 
 def test_two_revisions_have_one_page_with_their_verdict(bench, commit) -> None:
