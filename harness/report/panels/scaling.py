@@ -41,6 +41,8 @@ class _Line(NamedTuple):
 def draw(study: Study) -> Iterator[Figure]:
     """Yield a figure for each numeric axis of which there are several values."""
     timed = study.values("time")
+    if timed.empty:
+        return
     for axis, values in study.axes.items():
         if numeric(values):
             lines = _lines(study, timed[timed["params"].map(lambda params, axis=axis: axis in params)], axis)
