@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Kernel, Params, Requires, Step, implementation
-from implementations.attention import _flash_problem as tables
 from implementations.attention._common import fused_memory, kept
+from implementations.attention._flash_problem import FORWARD as FORWARD_TILES
+from implementations.attention._flash_problem import KEYS, ROWS, Problem, space
 from implementations.attention.workload import BACKWARD, FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ def _memory(params: Params) -> int:
     return fused_memory(params) + (0 if sizes.passes == FORWARD else sizes.lse)
 
 
-def _problem(sizes: tuple[int, ...], dtype: str, mask: Mask) -> tables.Problem:
+def _problem(sizes: tuple[int, ...], dtype: str, mask: Mask) -> Problem:
     """Return what the kernels are told of a question, whose mask they know by the distance of a key from its query."""
     ahead = 0 if mask.causal else mask.window - 1
     high = mask.offset + ahead if mask.causal or mask.window else None
     low = mask.offset - mask.window + 1 if mask.window else None
-    return tables.Problem(*sizes, dtype, low=low, high=high)
+    return Problem(*sizes, dtype, low=low, high=high)
 
 
 def _kernels(params: Params) -> list[Kernel]:
@@ -45,7 +46,7 @@ def _kernels(params: Params) -> list[Kernel]:
     of = Sizes.of(params)
     sizes = (of.batch, of.heads, of.kv_heads, of.queries, of.keys, of.head_dim, of.v_dim)
     problem = _problem(sizes, str(params["dtype"]), of.mask)
-    forward, keys, rows = (tables.space(table, problem) for table in (tables.FORWARD, tables.KEYS, tables.ROWS))
+    forward, keys, rows = (space(table, problem) for table in (FORWARD_TILES, KEYS, ROWS))
     ahead = [] if of.passes == BACKWARD else forward_kernels(problem, forward)
     return ahead if of.passes == FORWARD else ahead + backward_kernels(problem, keys, rows)
 
