@@ -126,6 +126,7 @@ def test_a_browser_draws_the_history_of_what_the_filter_leaves(opened, runs: lis
     assert "bench bisect work --impl stepped" in found.page.inner_text("#history pre")
     found.page.fill("[name=q]", "drifting")
     found.page.wait_for_timeout(500)
+    found.scroll()
     (shown,) = found.page.locator("#history .plot:visible").all()
     assert shown.evaluate("plot => plot.data.map((trace) => trace.mode)") == ["lines+markers", "lines"]
     assert found.faults + found.foreign == []
