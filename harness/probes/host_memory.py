@@ -58,6 +58,7 @@ def peak_allocated(region: Callable[[], Any]) -> dict[str, float]:
     It sees what the resident set cannot, blocks that were never written to. It does not see memory that other
     libraries allocate themselves.
     """
+    gc.collect()  # what is freed within the region, and was there before, would be taken off its peak
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         region()
     results: Any = profile.profiler
