@@ -131,6 +131,25 @@ def fused_memory(params: Params) -> int:
     return output_bytes(params) + sizes.lse + kept
 
 
+def matrix_memory(params: Params) -> int:
+    """Scores and probabilities at once, and backward three such matrices; what is returned; the mask."""
+    sizes = Sizes.of(params)
+    matrices = 2 if sizes.passes == FORWARD else 3
+    mask = 0 if sizes.mask.full else sizes.queries * sizes.keys
+    return matrices * sizes.scores * sizes.item + mask + output_bytes(params)
+
+
+def tiled_memory(params: Params, query_block: int, key_block: int) -> int:
+    """O and L, the masks, and in float32 a tile of scores, a block of Q and of O, and two each of K and V."""
+    sizes = Sizes.of(params)
+    rows, columns = min(query_block, sizes.queries), min(key_block, sizes.keys)
+    masks = 0 if sizes.mask.full else 2 * rows * columns
+    widened = 0 if sizes.item == 4 else 2 * columns * (sizes.head_dim + sizes.v_dim) * sizes.kv_heads // sizes.heads
+    statistics = 6 * rows
+    block = rows * columns + rows * (sizes.head_dim + sizes.v_dim) + widened + statistics
+    return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
+
+
 def mask_bytes(params: Params) -> int:
     """The mask that torch's attention needs where a causal one that is aligned top left will not do."""
     mask = Sizes.of(params).mask
@@ -146,6 +165,11 @@ def forward_only(params: Params) -> str:
 def no_tf32(params: Params, device: str) -> str:
     """Why there is no tf32 on this device."""
     return "tf32 is a format of CUDA's tensor cores" if params["dtype"] == "tf32" and device != "cuda" else ""
+
+
+def forward_without_tf32(params: Params, device: str) -> str:
+    """Why a method in plain torch, of which only the forward pass is written, cannot do a point."""
+    return no_tf32(params, device) or forward_only(params)
 
 
 def half_only(params: Params, name: str) -> str:

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness import Params, Requires, Step, implementation
-from implementations.attention._common import by_autograd, no_tf32
-from implementations.attention.workload import FORWARD, AttentionInputs, Sizes, output_bytes
+from harness import Requires, Step, implementation
+from implementations.attention._common import by_autograd, matrix_memory, no_tf32
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-def _memory(params: Params) -> int:
-    """Scores and probabilities at once, and backward three such matrices; what is returned; the mask."""
-    sizes = Sizes.of(params)
-    matrices = 2 if sizes.passes == FORWARD else 3
-    mask = 0 if sizes.mask.full else sizes.queries * sizes.keys
-    return matrices * sizes.scores * sizes.item + mask + output_bytes(params)
+    from implementations.attention.workload import AttentionInputs
 
 
-@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32))
+@implementation("attention", requires=Requires(memory=matrix_memory, unsupported=no_tf32))
 def naive_compiled(x: AttentionInputs) -> Step:
     """The same formula as naive, through torch.compile, which fuses scale, mask and softmax or finds a fused kernel.
 

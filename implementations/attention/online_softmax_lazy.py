@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forward_only, in_precision, no_tf32
-from implementations.attention.workload import AttentionInputs, Sizes, output_bytes
+from implementations.attention._common import forward_without_tf32, in_precision, tiled_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from implementations.attention._mask import Blocks
+    from implementations.attention.workload import AttentionInputs
 
 QUERY_BLOCK, KEY_BLOCK = 256, 512
 LOG2_E = 1.4426950408889634
@@ -23,21 +23,10 @@ TAU = 8.0
 
 
 def _memory(params: Params) -> int:
-    """O and L, the masks, and in float32 a tile of scores, a block of Q and of O, and two each of K and V."""
-    sizes = Sizes.of(params)
-    rows, columns = min(QUERY_BLOCK, sizes.queries), min(KEY_BLOCK, sizes.keys)
-    masks = 0 if sizes.mask.full else 2 * rows * columns
-    widened = 0 if sizes.item == 4 else 2 * columns * (sizes.head_dim + sizes.v_dim) * sizes.kv_heads // sizes.heads
-    statistics = 6 * rows
-    block = rows * columns + rows * (sizes.head_dim + sizes.v_dim) + widened + statistics
-    return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
+    return tiled_memory(params, QUERY_BLOCK, KEY_BLOCK)
 
 
-def _unsupported(params: Params, device: str) -> str:
-    return no_tf32(params, device) or forward_only(params)
-
-
-@implementation("attention", requires=Requires(memory=_memory, unsupported=_unsupported))
+@implementation("attention", requires=Requires(memory=_memory, unsupported=forward_without_tf32))
 def online_softmax_lazy(x: AttentionInputs) -> Step:
     """As online_softmax, but O and l are rescaled only where the maximum has risen by more than a factor of 256.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forward_only, in_precision, no_tf32
+from implementations.attention._common import forward_without_tf32, in_precision
 from implementations.attention.workload import AttentionInputs, Sizes, output_bytes
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ def _memory(params: Params) -> int:
     return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
 
 
-def _unsupported(params: Params, device: str) -> str:
-    return no_tf32(params, device) or forward_only(params)
-
-
-@implementation("attention", requires=Requires(memory=_memory, unsupported=_unsupported))
+@implementation("attention", requires=Requires(memory=_memory, unsupported=forward_without_tf32))
 def split_kv(x: AttentionInputs) -> Step:
     """Attend to parts of the keys apart, and merge the parts by their log-sum-exp: flash-decoding in plain torch.
 
