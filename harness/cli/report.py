@@ -12,6 +12,8 @@ from harness.cli.compare import RESULTS  # noqa: TC001
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.core.run import Run
+
 
 def report_command(
     runs: Annotated[
@@ -26,24 +28,24 @@ def report_command(
     results: RESULTS = Path("results"),
 ) -> None:
     """Write a report of runs: one HTML file that needs no network, Markdown, or a picture of each figure."""
+    from harness.cli.many import report_left_out
     from harness.git import topology
     from harness.report.files import render_markdown, write_report
     from harness.report.gather import gather
     from harness.store.rules import read_rules
 
-    folders = list(_folders(runs or ["latest"], results))
-    study = gather(folders, rules=read_rules(None), results=results, topology=topology(Path.cwd()))
+    wanted = _wanted(runs or ["latest"], results)
+    study = gather(wanted, rules=read_rules(None), results=results, topology=topology(Path.cwd()))
     if format == "md" and output is None:
         typer.echo(render_markdown(study), nl=False)
     else:
         for path in write_report(study, format, output):
             typer.echo(path)
-    for line in study.left_out:
-        typer.echo(f"bench: left out: {line}", err=True)
+    report_left_out(study.left_out)
 
 
-def _folders(words: list[str], results: Path) -> Iterator[Path]:
-    """Yield the runs that words mean; a run that is a side of two comes with the other."""
+def _wanted(words: list[str], results: Path) -> Iterator[Path | Run]:
+    """Yield the runs that words mean, or their folders; a run that is a side of two comes with the other."""
     from harness.resolve import resolve_run
     from harness.run import open_run
     from harness.store.find import find_runs
@@ -56,4 +58,4 @@ def _folders(words: list[str], results: Path) -> Iterator[Path]:
             yield from found
             continue
         folder = resolve_run(word, results)
-        yield from [run.folder for run in open_run(folder)] if is_local(folder) and len(words) == 1 else [folder]
+        yield from open_run(folder) if is_local(folder) and len(words) == 1 else [folder]

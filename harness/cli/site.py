@@ -19,6 +19,7 @@ def site_command(
 
     Pages of runs that have not changed are kept as they are.
     """
+    from harness.cli.many import report_left_out
     from harness.git import topology
     from harness.report.site import write_site
     from harness.report.site_folder import check_replaceable
@@ -28,6 +29,5 @@ def site_command(
     check_replaceable(output)
     with gathered([results]) as sources:
         found = write_site(sources, output, rules=read_rules(None), topology=topology(Path.cwd()))
-    for line in found.left_out:
-        typer.echo(f"bench: left out: {' '.join(line.split())}", err=True)
+    report_left_out(found.left_out)
     typer.echo(f"{output / 'index.html'}: {found.runs} runs; {found.made} of {found.pages} pages are new")

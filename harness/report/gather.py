@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.history import build_history
 from harness.core.errors import UsageError
 from harness.core.metric import PRIMARY
+from harness.core.run import Run
 from harness.report.study import build_study
 from harness.store.find import find_runs
 from harness.store.read import read_run
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.history import History
     from harness.core.rules import Rules
-    from harness.core.run import Run
     from harness.core.summary import RunSummary
     from harness.report.study import Study
 
@@ -27,12 +27,13 @@ _NAMED = 3
 
 
 def gather(
-    folders: Sequence[Path], *, rules: Rules, results: Path | None = None, topology: Sequence[str] = ()
+    wanted: Iterable[Path | Run], *, rules: Rules, results: Path | None = None, topology: Sequence[str] = ()
 ) -> Study:
     """Read runs to be shown.
 
     Args:
-        folders: of the runs, in the order in which they are shown; one that is there twice counts once.
+        wanted: the folders of runs, or what was read of them, in the order in which they are shown; a run that is there
+            twice counts once.
         rules: by which runs that can be compared are judged.
         results: where the history of the cases of these runs is looked for; None where it is not to be shown.
         topology: the commits that git knows, none before its parents.
@@ -40,9 +41,9 @@ def gather(
     Raises:
         UsageError: none of the runs can be read.
     """
-    runs, left_out = dict[str, "Run"](), list[str]()
-    for folder in folders:
-        found = read_or_reason(folder)
+    runs, left_out = dict[str, Run](), list[str]()
+    for one in wanted:
+        found = one if isinstance(one, Run) else read_or_reason(one)
         if isinstance(found, str):
             left_out.append(found)
         else:

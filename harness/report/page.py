@@ -78,6 +78,7 @@ def render_page(study: Study, place: Place = ALONE) -> str:
     """Return the report of a study as one HTML document; a panel without data has no place on it."""
     slots = list[_Slot]()
     sections = [section for panel in place.panels if (section := _section(study, panel, slots))]
+    data = _data(study, slots)
     script, library = asset(*(f"page/{name}.js" for name in _SCRIPTS)), "" if place.library else asset(LIBRARY)
     return (
         templates()
@@ -87,17 +88,17 @@ def render_page(study: Study, place: Place = ALONE) -> str:
             headline=place.headline or headline(study),
             place=place,
             footer=f"{', '.join(run.id for run in study.runs)} · {len(study.samples)} samples",
-            count=len(study.cases),
+            count=len(data["cases"]),
             implementations=list(dict.fromkeys(study.cases["implementation"])),
             filters={name: [_word(value) for value in values] for name, values in _filters(study).items()},
-            groups=list(dict.fromkeys(study.cases["question"])),
+            groups=data["groups"],
             panels=sections,
             style=Markup(asset("page.css")),
             script=Markup(script),
             library=Markup(library),
             licence=asset("plotly-cartesian.LICENSE"),
             sources=" ".join([script_hash(script), script_hash(library) if library else "'self'"]),
-            data=Markup(_compressed(_data(study, slots))),
+            data=Markup(_compressed(data)),
         )
     )
 

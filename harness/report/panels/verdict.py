@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def draw(study: Study) -> Iterator[Html]:
     """Yield the sentences."""
-    yield Html("verdict.html", {"headline": headline(study), "sentences": list(_sentences(study))})
+    yield Html("verdict.html", {"sentences": list(_sentences(study))})
 
 
 def headline(study: Study) -> str:
