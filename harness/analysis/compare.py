@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,12 @@ from harness.analysis.conditions import differences
 from harness.analysis.energy import UNAVAILABLE
 from harness.analysis.interval import Interval, factor
 from harness.analysis.ratio import log_ratio
-from harness.analysis.summary import relative_uncertainty, summarise
+from harness.analysis.summary import measured_by_case, relative_uncertainty
 from harness.analysis.verdict import Contrast, judge, judge_exact
 from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, NOT_COMPARABLE, Comparison
 from harness.core.metric import DERIVED, PRIMARY, metric_of
 from harness.core.run import took_turns
-from harness.core.trial import OK, SKIPPED
+from harness.core.trial import OK, SKIPPED, by_case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -115,12 +114,7 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
 
 def _sides(run: Run) -> dict[Case, _Side]:
     """Return every planned case of a run, with its trials, its measurements and its group's baseline."""
-    trials: dict[Case, list[Trial]] = defaultdict(list)
-    measured: dict[Case, dict[str, Measurement]] = defaultdict(dict)
-    for trial in run.trials:
-        trials[trial.case].append(trial)
-    for row in summarise(run.groups, run.trials):
-        measured[row.case][row.metric] = row
+    trials, measured = by_case(run.trials), measured_by_case(run.groups, run.trials)
     sides = {}
     for group in run.groups:
         base = next((one.case for one in group.cases if one.case.implementation == group.baseline), None)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import Ratio, time_ratio
-from harness.analysis.summary import EMPTY, summarise
-from harness.core.trial import OK
+from harness.analysis.summary import EMPTY, measured_by_case
+from harness.core.trial import OK, by_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,16 +50,13 @@ class GroupTable:
 
 def result_tables(groups: Sequence[Group], trials: Iterable[Trial], context: Context = EMPTY) -> list[GroupTable]:
     """Return a table for each group, in the order of the plan; a case that has no trial yet has no line."""
-    ended, measured = defaultdict[object, list["Trial"]](list), defaultdict[object, dict[str, "Measurement"]](dict)
-    for trial in trials:
-        ended[trial.case].append(trial)
-    for row in summarise(groups, itertools.chain(*ended.values()), context):
-        measured[row.case][row.metric] = row
+    trials = tuple(trials)
+    ended, measured = by_case(trials), measured_by_case(groups, trials, context)
     return [GroupTable(group, tuple(_rows(group, ended, measured))) for group in groups]
 
 
 def _rows(
-    group: Group, ended: Mapping[object, list[Trial]], measured: Mapping[object, dict[str, Measurement]]
+    group: Group, ended: Mapping[Case, list[Trial]], measured: Mapping[Case, dict[str, Measurement]]
 ) -> Iterator[Row]:
     baseline = next((ended[one.case] for one in group.cases if one.case.implementation == group.baseline), [])
     for case in (planned.case for planned in group.cases):

@@ -13,15 +13,16 @@ from harness.analysis.energy import energies
 from harness.analysis.interval import factor, two_level
 from harness.analysis.roof import roof_share
 from harness.analysis.rounds import round_logs
+from harness.core.case import Case
 from harness.core.measurement import Measurement
 from harness.core.metric import PRIMARY, RATES, metric_of
 from harness.core.run import Context
-from harness.core.trial import OK
+from harness.core.trial import OK, by_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.core.case import Case, Group, PlannedCase
+    from harness.core.case import Group, PlannedCase
     from harness.core.trial import Sample, Trial
 
 EMPTY = Context()
@@ -37,14 +38,21 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
 
     Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
     """
-    by_case = defaultdict[object, list["Trial"]](list)
-    for trial in trials:
-        by_case[trial.case].append(trial)
-    rows = []
+    ended, rows = by_case(trials), []
     for group in groups:
         for planned in group.cases:
-            rows += _of_case(planned, by_case[planned.case], context)
+            rows += _of_case(planned, ended[planned.case], context)
     return rows
+
+
+def measured_by_case(
+    groups: Iterable[Group], trials: Iterable[Trial], context: Context = EMPTY
+) -> defaultdict[Case, dict[str, Measurement]]:
+    """Return the same by case and metric."""
+    found = defaultdict[Case, dict[str, Measurement]](dict)
+    for row in summarise(groups, trials, context):
+        found[row.case][row.metric] = row
+    return found
 
 
 def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> list[Measurement]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import typer
 from rich.text import Text
 
 from harness.cli.console import console
+from harness.core.environment import short_name
 from harness.core.metric import format_value
 from harness.formats.json_document import finite
 
@@ -25,7 +25,7 @@ def print_overviews(rows: Sequence[Overview], left_out: Sequence[str]) -> None:
     """Print a line a run, and what could not be read."""
     lines = [("run", "started", "workloads", "machine", "commit", "state", "cases", "failed", "samples", "size")]
     for row in rows:
-        machine = f"{_short(row.device)} @{row.fingerprint[:6]}"
+        machine = f"{short_name(row.device)} @{row.fingerprint[:6]}"
         commit = f"{row.commit[:10]}{'+' if row.dirty else ''}"
         what = row.run_id, row.started_at[:16].replace("T", " "), ",".join(row.workloads), machine, commit, row.state
         size = "" if row.size is None else format_value(row.size, "B")
@@ -69,13 +69,8 @@ def _names(settings: set[Setting]) -> dict[Setting, str]:
         marks = {"fingerprint": f"@{one.fingerprint[:6]}", "threads": f"{one.threads} threads", "mode": one.mode}
         same = [other for other in settings if other.device == one.device]
         telling = [mark for field, mark in marks.items() if len({getattr(other, field) for other in same}) > 1]
-        names[one] = " ".join([_short(one.device), *telling])
+        names[one] = " ".join([short_name(one.device), *telling])
     return names
-
-
-def _short(device: str) -> str:
-    """Leave out of a processor's name what is no part of its name."""
-    return " ".join(re.sub(r"\((?:R|TM)\)|\bCPU\b|\bProcessor\b|@.*", "", device).split())
 
 
 def _print_aligned(lines: Sequence[tuple[str, ...]], numbers: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import defaultdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from harness.cli.table import print_tables
 from harness.core.case import describe
 from harness.core.metric import PRIMARY, metric_of
 from harness.core.run import RUNNING
-from harness.core.trial import OK
+from harness.core.trial import OK, by_case
 from harness.formats.cells import with_interval
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.analysis.rows import GroupTable, Row
+    from harness.core.case import Case
     from harness.core.run import Run
     from harness.core.trial import Trial
 
@@ -45,9 +45,7 @@ def print_run(run: Run, tables: Sequence[GroupTable]) -> None:
         out.print(Text(_state(run), style="yellow"), soft_wrap=True)
     out.print()
     print_tables(run, tables, code=0)
-    trials = defaultdict[object, list["Trial"]](list)
-    for trial in run.trials:
-        trials[trial.case].append(trial)
+    trials = by_case(run.trials)
     for table in tables:
         _print_plots(out, table, trials)
     for title, plot in _over_axes(tables, _width(out)):
@@ -85,7 +83,7 @@ def _state(run: Run) -> str:
     return f"interrupted: {trials}; go on with: {resume}"
 
 
-def _print_plots(out: Console, table: GroupTable, trials: Mapping[object, list[Trial]]) -> None:
+def _print_plots(out: Console, table: GroupTable, trials: Mapping[Case, list[Trial]]) -> None:
     rows = [row for row in table.rows if _time(row) > 0]
     if not rows:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -68,6 +69,11 @@ class Environment:
         """The deciding fields in which two environments differ, as ``name: ours -> theirs``."""
         ours, theirs = self._deciding(), other._deciding()
         return [f"{key}: {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]]
+
+
+def short_name(device: str) -> str:
+    """Return the name of a processor or a GPU without its maker's ornaments."""
+    return " ".join(re.sub(r"\((?:R|TM|tm)\)|\bCPU\b|\bProcessor\b|@.*", "", device).split())
 
 
 def environment_to_json(environment: Environment) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.core.case import Case, case_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OK = "ok"
 SKIPPED = "skipped"
@@ -81,6 +85,14 @@ class Rest:
     watts: float
     uncertainty: float
     provenance: str
+
+
+def by_case(trials: Iterable[Trial]) -> defaultdict[Case, list[Trial]]:
+    """Return trials by their case, each case's in the order in which they ended."""
+    found = defaultdict[Case, list[Trial]](list)
+    for trial in trials:
+        found[trial.case].append(trial)
+    return found
 
 
 def utc_now() -> str:

@@ -13,19 +13,20 @@ from harness.analysis.compare import compare
 from harness.analysis.conditions import differences
 from harness.analysis.rows import result_tables
 from harness.core.case import describe
+from harness.core.environment import short_name
 from harness.core.rules import Rules
 from harness.core.run import took_turns
-from harness.core.trial import OK
+from harness.core.trial import OK, by_case
 from harness.formats.command import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.analysis.compare import Report
     from harness.analysis.history import History
     from harness.analysis.rows import Row
     from harness.core.axis import Scalar
-    from harness.core.case import Case, PlannedCase
+    from harness.core.case import PlannedCase
     from harness.core.environment import Environment
     from harness.core.run import Run
     from harness.core.suite import Policy
@@ -99,7 +100,7 @@ def build_study(
     axes, labels, names = _varying(runs), run_labels(runs), _questions(runs)
     cases, measurements, samples = list[tuple[Any, ...]](), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
     for run in runs:
-        trials = _by_case(run.trials)
+        trials = by_case(run.trials)
         for row, planned, baseline in _rows(run):
             number = len(cases)
             named = (run.id, labels[run.id], row.case.workload, row.case.group, names[row.case.group])
@@ -142,8 +143,7 @@ def machine_name(environment: Environment, policy: Policy) -> str:
     """Return what a run was measured on, in a few words: the GPU, or the processor without its maker's ornaments."""
     if policy.device.startswith("cuda") and environment.gpus:
         return environment.gpus[min(int(policy.device.partition(":")[2] or 0), len(environment.gpus) - 1)].name
-    plain = environment.cpu_model.partition("@")[0].replace("(R)", "").replace("(TM)", "").replace("(tm)", "")
-    return " ".join(word for word in plain.split() if word not in ("CPU", "Processor")) or "a machine without a name"
+    return short_name(environment.cpu_model) or "a machine without a name"
 
 
 def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar | None]]:
@@ -192,13 +192,6 @@ def _order(value: Any) -> float:
 def numeric(values: Iterable[Any]) -> bool:
     """Return whether all values are numbers, or are not named."""
     return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
-
-
-def _by_case(trials: Iterable[Trial]) -> Mapping[Case, list[Trial]]:
-    found = defaultdict[Any, list["Trial"]](list)
-    for trial in trials:
-        found[trial.case].append(trial)
-    return found
 
 
 def _rows(run: Run) -> Iterator[tuple[Row, PlannedCase, str]]:

@@ -79,6 +79,8 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
         contexts.append(context)
         found = Opened(context.new_page())
         found.page.goto(f"{path.resolve().as_uri()}{hash}")
+        while not found.page.evaluate("typeof data === 'undefined' || Boolean(data.cases)"):  # it is unpacked meanwhile
+            found.page.wait_for_timeout(10)
         return found
 
     yield open_file
