@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
         yield server
 
 
-def memory(server: ForkServer, implementation: str, size: int) -> dict[str, float]:
+def memory(server: ForkServer, folder: Path, implementation: str, size: int) -> dict[str, float]:
     """Return what the memory pass reads in a worker of its own."""
     params = {"duration": 1e-3, "bytes": size, "percent": 0.02}
     spec = {"workload": "calibration", "implementation": implementation, "params": params, "device": "cpu"}
-    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": "none"}
+    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": str(folder / "reference")}
     worker = server.fork({**spec, **rest}, 0, 60)
     worker.ask("prepare")
     samples = worker.ask("memory")
@@ -31,14 +32,14 @@ def memory(server: ForkServer, implementation: str, size: int) -> dict[str, floa
 
 
 @pytest.mark.parametrize("size", [1 << 20, 64 << 20])
-def test_a_known_allocation_is_read_as_what_it_is(server: ForkServer, size: int) -> None:
-    read = memory(server, "allocate", size)
+def test_a_known_allocation_is_read_as_what_it_is(server: ForkServer, tmp_path: Path, size: int) -> None:
+    read = memory(server, tmp_path, "allocate", size)
     assert read["peak_allocated"] == size
     assert read["peak_memory"] == pytest.approx(size, rel=0.02, abs=4096 + 0.02 * size)
 
 
-def test_a_step_that_allocates_nothing_is_read_as_nothing(server: ForkServer) -> None:
-    read = memory(server, "noop", 64 << 20)
+def test_a_step_that_allocates_nothing_is_read_as_nothing(server: ForkServer, tmp_path: Path) -> None:
+    read = memory(server, tmp_path, "noop", 64 << 20)
     assert read["peak_allocated"] == 0
     assert read["peak_memory"] < 256 << 10
 
