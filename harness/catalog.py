@@ -153,7 +153,7 @@ def _add_implementation(catalog: Catalog, mark: Mark, build: Callable[..., Any],
         return
     help = (inspect.getdoc(build) or "").partition("\n")[0]
     siblings[mark.name] = Implementation(
-        mark.workload, mark.name, help, mark.requires, build, file, mark.executes, mark.kernels
+        mark.workload, mark.name, help, mark.requires, build, file, mark.executes, mark.hardware_flops, mark.kernels
     )
 
 

@@ -176,6 +176,7 @@ def _planned(
     case, memory = Case(workload.name, one.name, workload.point(params)), None
     try:
         cost = workload.cost(params)
+        carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
         skip = unmet(one.requires, environment, device)
         if one.requires.unsupported and not skip:
             skip = one.requires.unsupported(params, device.partition(":")[0])
@@ -183,7 +184,7 @@ def _planned(
             memory = workload.input_bytes(params) + one.requires.memory(params)
     except Exception as error:
         return PlannedCase(case, skip=f"what it requires cannot be told: {type(error).__name__}: {error}")
-    return PlannedCase(case, cost, memory, skip)
+    return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out)
 
 
 def _merged(first: Group, second: Group) -> Group:

@@ -64,7 +64,7 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
     rows = [_of_metric(planned.case, metric, samples, trials) for metric, samples in observed.items()]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
-        work = dict(zip(RATES, (planned.cost.flops, planned.cost.bytes), strict=True))
+        work = dict(zip(RATES, (planned.cost.flops, planned.hardware_flops, planned.cost.bytes), strict=True))
         rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
         if share := roof_share(planned, time, context.ceilings):
             rows.append(share)

@@ -56,6 +56,7 @@ class PlannedCase:
         memory: predicted bytes at the peak of a step, inputs included; None where nothing is declared.
         skip: why it will not run; empty where it will.
         launches: of this case, where it was given more than the policy has; 0 where it was not.
+        hardware_flops: operations that the implementation carries out in one step; 0 where it declares none.
     """
 
     case: Case
@@ -63,6 +64,7 @@ class PlannedCase:
     memory: int | None = None
     skip: str = ""
     launches: int = 0
+    hardware_flops: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,12 @@ def group_from_json(data: dict[str, Any]) -> Group:
     """Rebuild a group from :func:`group_to_json`."""
     planned = tuple(
         PlannedCase(
-            case_from_json(item["case"]), Cost(**item["cost"]), item["memory"], item["skip"], item.get("launches", 0)
+            case_from_json(item["case"]),
+            Cost(**item["cost"]),
+            item["memory"],
+            item["skip"],
+            item.get("launches", 0),
+            item.get("hardware_flops", 0.0),
         )
         for item in data["cases"]
     )

@@ -40,6 +40,7 @@ METRICS = {
         Metric("first_call", "s", "lower", "set-up and first step in a process whose compilers have no cache", *_ONCE),
         Metric("first_call_cached", "s", "lower", "the same, where an earlier launch has filled the caches", *_ONCE),
         Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
+        Metric("hardware_flops_per_s", "FLOP/s", None, "operations that the implementation carries out over the time"),
         Metric("roof_share", "1", "higher", "least time that the measured roofs of the machine allow, over the time"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
         Metric(
@@ -81,7 +82,7 @@ METRICS = {
 
 PRIMARY = "time"
 # Work over time, and all that follows from another metric: what is said of that is said of them.
-RATES = ("flops_per_s", "bytes_per_s")
+RATES = ("flops_per_s", "hardware_flops_per_s", "bytes_per_s")
 DERIVED = (*RATES, "roof_share", "flops_per_joule", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))

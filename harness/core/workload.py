@@ -13,6 +13,7 @@ from harness.core.errors import UsageError, unknown
 Params = Mapping[str, Scalar]
 Step = Callable[[], Any]
 Builder = TypeVar("Builder", bound=Callable[[Any], Step])
+Count = Callable[[Params], float]
 Kernels = Callable[[Params], "Sequence[Kernel]"]
 
 MARK = "__benchwright__"
@@ -168,6 +169,7 @@ class Mark:
     name: str
     requires: Requires
     executes: str
+    hardware_flops: Count | None = None
     kernels: Kernels | None = None
 
 
@@ -182,6 +184,7 @@ class Implementation:
     build: Callable[[Any], Step]
     source: str
     executes: str = ""
+    hardware_flops: Count | None = None
     kernels: Kernels | None = None
 
 
@@ -191,6 +194,7 @@ def implementation(
     name: str = "",
     requires: Requires | None = None,
     executes: str = "",
+    hardware_flops: Count | None = None,
     kernels: Kernels | None = None,
 ) -> Callable[[Builder], Builder]:
     """Mark a function as an implementation of a workload, and return it unchanged.
@@ -204,6 +208,9 @@ def implementation(
         requires: when it can run.
         executes: a regular expression that the name of an operator or kernel of each step must contain, so that a
             request which was not honoured is flagged; empty where any will do.
+        hardware_flops: ``params -> operations`` that a step carries out, where they are other than the workload's cost:
+            what it computes once more, or computes and throws away (Chowdhery et al. 2022, appendix B, tells the
+            hardware's FLOPs from the model's).
         kernels: ``params -> kernels``, one for each configuration that a step may launch at that point. It is called
             by ``bench inspect`` alone, and may import triton.
 
@@ -217,7 +224,7 @@ def implementation(
             raise UsageError(f"{build!r} cannot be an implementation: expected a named function")
         if MARK in build.__dict__:
             raise UsageError(f"{own} is marked as an implementation twice")
-        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes, kernels)
+        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes, hardware_flops, kernels)
         return build
 
     return mark

@@ -150,6 +150,38 @@ def tiled_memory(params: Params, query_block: int, key_block: int) -> int:
     return output_bytes(params) + sizes.lse + masks + 4 * sizes.batch * sizes.heads * block
 
 
+def matrix_flops(params: Params) -> float:
+    """What is carried out by who computes every score, hidden or not, and keeps the probabilities."""
+    sizes = Sizes.of(params)
+    return _carried_out(sizes, sizes.queries * sizes.keys, sweeps=0)
+
+
+def fused_flops(params: Params, sweeps: int = 1) -> float:
+    """What is carried out by who keeps no scores, and computes them once more in each sweep of the backward pass.
+
+    FlashAttention's papers count this: with one sweep, the backward pass is 2.5 times the forward one. Of tiles that
+    the mask cuts through, only the pairs that are seen are counted.
+    """
+    sizes = Sizes.of(params)
+    return _carried_out(sizes, sizes.mask.pairs, sweeps)
+
+
+def sdpa_flops(params: Params) -> float:
+    """The same of torch's fused kernels, which visit every pair where the mask is a matrix to them."""
+    sizes = Sizes.of(params)
+    pairs = sizes.queries * sizes.keys if mask_bytes(params) else sizes.mask.pairs
+    return _carried_out(sizes, pairs, sweeps=1)
+
+
+def _carried_out(sizes: Sizes, pairs: int, sweeps: int) -> float:
+    """Count S and O forward; backward dV, dP, dQ and dK, S again in every sweep, and dP in every one but the first."""
+    qk, pv = 2 * sizes.head_dim, 2 * sizes.v_dim
+    forward = qk + pv
+    backward = 2 * forward + sweeps * qk + max(0, sweeps - 1) * pv
+    each = {FORWARD: forward, BACKWARD: backward}.get(sizes.passes, forward + backward)
+    return float(sizes.batch * sizes.heads * pairs * each)
+
+
 def mask_bytes(params: Params) -> int:
     """The mask that torch's attention needs where a causal one that is aligned top left will not do."""
     mask = Sizes.of(params).mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import aligned_bottom_right, by_layout, fused_memory, half_only
+from implementations.attention._common import aligned_bottom_right, by_layout, fused_flops, fused_memory, half_only
 from implementations.attention.workload import AttentionInputs, Sizes
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def _unsupported(params: Params, device: str) -> str:
     requires=Requires(
         device="cuda", capability=(8, 0), modules=("flash_attn",), memory=fused_memory, unsupported=_unsupported
     ),
+    hardware_flops=fused_flops,
 )
 def flash_attn(x: AttentionInputs) -> Step:
     """FlashAttention-2 from the package flash-attn (Dao 2023).

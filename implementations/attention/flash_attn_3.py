@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import aligned_bottom_right, by_layout, fused_memory, half_only
+from implementations.attention._common import aligned_bottom_right, by_layout, fused_flops, fused_memory, half_only
 from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def _unsupported(params: Params, device: str) -> str:
         memory=fused_memory,
         unsupported=_unsupported,
     ),
+    hardware_flops=fused_flops,
 )
 def flash_attn_3(x: AttentionInputs) -> Step:
     """FlashAttention-3 from the folder hopper of its repository (Shah et al. 2024), for compute capability 9.0.

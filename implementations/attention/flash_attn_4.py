@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import aligned_bottom_right, by_layout, fused_memory, half_only
+from implementations.attention._common import aligned_bottom_right, by_layout, fused_flops, fused_memory, half_only
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,7 @@ def _unsupported(params: Params, device: str) -> str:
     requires=Requires(
         device="cuda", capability=(9, 0), modules=("flash_attn.cute",), memory=fused_memory, unsupported=_unsupported
     ),
+    hardware_flops=fused_flops,
 )
 def flash_attn_4(x: AttentionInputs) -> Step:
     """FlashAttention-4 from the package flash-attn-4, written in CuTe DSL, for Hopper and Blackwell.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Kernel, Params, Requires, Step, implementation
-from implementations.attention._common import fused_memory, kept
+from implementations.attention._common import fused_flops, fused_memory, kept
 from implementations.attention._flash_problem import FORWARD as FORWARD_TILES
 from implementations.attention._flash_problem import KEYS, ROWS, Problem, space
 from implementations.attention.workload import BACKWARD, FORWARD, AttentionInputs, Sizes
@@ -55,6 +55,7 @@ def _kernels(params: Params) -> list[Kernel]:
     "attention",
     requires=Requires(device="cuda", capability=(8, 0), modules=("triton",), memory=_memory, unsupported=_unsupported),
     executes="flash_(forward|backward)",
+    hardware_flops=lambda params: fused_flops(params, sweeps=2),  # one for dK and dV, one for dQ
     kernels=_kernels,
 )
 def flash_triton(x: AttentionInputs) -> Step:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import by_autograd, fused_memory, no_tf32
+from implementations.attention._common import by_autograd, fused_flops, fused_memory, no_tf32
 from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ def _unsupported(params: Params, device: str) -> str:
     return no_tf32(params, device)
 
 
-@implementation("attention", requires=Requires(memory=_memory, unsupported=_unsupported))
+@implementation(
+    "attention",
+    requires=Requires(memory=_memory, unsupported=_unsupported),
+    hardware_flops=lambda params: fused_flops(params, sweeps=2),  # one for dK and dV, one for dQ
+)
 def flex_attention(x: AttentionInputs) -> Step:
     """FlexAttention, compiled: one template, into which the mask is compiled, and blocks that it hides are left out.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Requires, Step, implementation
-from implementations.attention._common import by_autograd, matrix_memory, no_tf32
+from implementations.attention._common import by_autograd, matrix_flops, matrix_memory, no_tf32
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from implementations.attention.workload import AttentionInputs
 
 
-@implementation("attention", requires=Requires(memory=matrix_memory, unsupported=no_tf32))
+@implementation("attention", requires=Requires(memory=matrix_memory, unsupported=no_tf32), hardware_flops=matrix_flops)
 def naive_compiled(x: AttentionInputs) -> Step:
     """The same formula as naive, through torch.compile, which fuses scale, mask and softmax or finds a fused kernel.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import by_autograd, no_tf32
+from implementations.attention._common import by_autograd, fused_flops, no_tf32
 from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _memory(params: Params) -> int:
     return sizes.out + 2 * sizes.lse + gradients + masks + 4 * sizes.batch * sizes.heads * block
 
 
-@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32))
+@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32), hardware_flops=fused_flops)
 def recompute_backward(x: AttentionInputs) -> Step:
     """Forward by online softmax, and a backward pass by tiles that computes the probabilities anew from L.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, fused_memory, half_only, no_window
+from implementations.attention._common import forced, fused_memory, half_only, no_window, sdpa_flops
 from implementations.attention.workload import Sizes
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def _unsupported(params: Params, device: str) -> str:
 @implementation(
     "attention",
     requires=Requires(device="cuda", capability=(8, 0), memory=fused_memory, unsupported=_unsupported),
+    hardware_flops=sdpa_flops,
     executes="_cudnn_attention",
 )
 def sdpa_cudnn(x: AttentionInputs) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, fused_memory, mask_bytes
+from implementations.attention._common import forced, fused_memory, mask_bytes, sdpa_flops
 from implementations.attention.workload import AttentionInputs, Sizes
 
 
@@ -24,6 +24,7 @@ def _unsupported(params: Params, device: str) -> str:
     "attention",
     requires=Requires(device="cuda", memory=_memory, unsupported=_unsupported),
     executes="_efficient_attention",
+    hardware_flops=sdpa_flops,
 )
 def sdpa_efficient(x: AttentionInputs) -> Step:
     """The memory-efficient attention that comes with torch, a CUTLASS kernel from xFormers (Rabe and Staats 2021)."""

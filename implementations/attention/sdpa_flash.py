@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, fused_memory, half_only, mask_bytes, no_tf32, no_window
+from implementations.attention._common import (
+    forced,
+    fused_memory,
+    half_only,
+    mask_bytes,
+    no_tf32,
+    no_window,
+    sdpa_flops,
+)
 from implementations.attention.workload import FORWARD, AttentionInputs, Sizes
 
 CPU_SCRATCH_BYTES = 7 << 18  # tiles of two CPU threads; a GPU keeps its tiles on chip
@@ -32,6 +40,7 @@ def _unsupported(params: Params, device: str) -> str:
     "attention",
     requires=Requires(capability=(8, 0), memory=_memory, unsupported=_unsupported),
     executes="_flash_attention",
+    hardware_flops=sdpa_flops,
 )
 def sdpa_flash(x: AttentionInputs) -> Step:
     """The FlashAttention that comes with torch: FlashAttention-2 on CUDA, a tiled C++ kernel on the CPU."""

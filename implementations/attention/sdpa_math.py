@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import Params, Requires, Step, implementation
-from implementations.attention._common import forced, mask_bytes, no_tf32
+from implementations.attention._common import forced, mask_bytes, matrix_flops, no_tf32
 from implementations.attention.workload import FORWARD, AttentionInputs, Sizes, output_bytes
 
 
@@ -16,7 +16,12 @@ def _memory(params: Params) -> int:
     return sizes.scores * matrices + widened + mask + mask_bytes(params)
 
 
-@implementation("attention", requires=Requires(memory=_memory, unsupported=no_tf32), executes="_attention_math|Softmax")
+@implementation(
+    "attention",
+    requires=Requires(memory=_memory, unsupported=no_tf32),
+    executes="_attention_math|Softmax",
+    hardware_flops=matrix_flops,
+)
 def sdpa_math(x: AttentionInputs) -> Step:
     """The matrix products and softmax that torch falls back to, in float32 whatever the dtype."""
     from torch.nn.attention import SDPBackend

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 from harness.analysis.ratio import time_ratio
 from harness.analysis.rows import result_tables
@@ -54,7 +55,13 @@ def test_work_over_time_is_a_rate_whose_ends_change_places() -> None:
     assert math.isclose(rate.median, 100.0 / time.median)
     assert rate.ci_low < rate.median < rate.ci_high
     assert math.isclose(rate.ci_low, 100.0 / time.ci_high)
-    assert "bytes_per_s" not in by_metric
+    assert {"hardware_flops_per_s", "bytes_per_s"}.isdisjoint(by_metric)
+
+
+def test_what_the_implementation_carries_out_stands_beside_what_was_asked_for() -> None:
+    group = replace(GROUP, cases=(replace(GROUP.cases[0], hardware_flops=250.0),))
+    by_metric = {m.metric: m for m in summarise([group], [trial(BASE, 0, [[0.5]])])}
+    assert (by_metric["flops_per_s"].median, by_metric["hardware_flops_per_s"].median) == (200.0, 500.0)
 
 
 def test_times_of_a_case_that_failed_in_the_end_are_not_summarised_and_its_error_is() -> None:
