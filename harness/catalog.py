@@ -116,7 +116,8 @@ def _sources(files: Iterable[str]) -> Iterator[tuple[str, Callable[[], ModuleTyp
 def _own_modules() -> Iterator[str]:
     """Yield the project's content modules: each workload first, then its implementations by name."""
     root = _content_folder("implementations")
-    for package in sorted(item.name for item in pkgutil.iter_modules([str(root)]) if item.ispkg):
+    packages = (item.name for item in pkgutil.iter_modules([str(root)]) if item.ispkg)
+    for package in sorted(name for name in packages if not name.startswith("_")):
         modules = sorted(item.name for item in pkgutil.iter_modules([str(root / package)]))
         for module in sorted(modules, key=lambda name: name != "workload"):
             if not module.startswith("_"):
@@ -153,7 +154,16 @@ def _add_implementation(catalog: Catalog, mark: Mark, build: Callable[..., Any],
         return
     help = (inspect.getdoc(build) or "").partition("\n")[0]
     siblings[mark.name] = Implementation(
-        mark.workload, mark.name, help, mark.requires, build, file, mark.executes, mark.hardware_flops, mark.kernels
+        mark.workload,
+        mark.name,
+        help,
+        mark.requires,
+        build,
+        file,
+        mark.executes,
+        mark.hardware_flops,
+        mark.kernels,
+        mark.dtype,
     )
 
 

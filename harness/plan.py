@@ -184,7 +184,7 @@ def _planned(
             memory = workload.input_bytes(params) + one.requires.memory(params)
     except Exception as error:
         return PlannedCase(case, skip=f"what it requires cannot be told: {type(error).__name__}: {error}")
-    return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out)
+    return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out, dtype=one.dtype)
 
 
 def _merged(first: Group, second: Group) -> Group:

@@ -51,7 +51,7 @@ def ceilings_of(run: Run, measured_at: str) -> Ceilings:
         if best_s is None:
             continue
         if cost.flops:
-            dtype = str(planned.case.params.get("dtype", ""))
+            dtype = planned.product_dtype
             flops[dtype] = max(flops.get(dtype, 0.0), cost.flops / best_s)
         elif cost.bytes:
             through_memory = max(through_memory, cost.bytes / best_s)
@@ -66,7 +66,7 @@ def _best(trials: Iterable[Trial], metric: str) -> float | None:
 
 def _roofs(planned: PlannedCase, ceilings: Ceilings) -> Iterable[tuple[str, float]]:
     """Yield each roof that the case has work for, with the least time that it allows."""
-    dtype = str(planned.case.params.get("dtype", ""))
+    dtype = planned.product_dtype
     peak, through_memory = ceilings.flops_per_s.get(dtype, math.nan), ceilings.bytes_per_s
     if planned.cost.flops and peak > 0:
         yield f"compute: {format_value(peak, 'FLOP/s')} {dtype}", planned.cost.flops / peak

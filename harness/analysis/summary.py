@@ -61,10 +61,15 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
         for sample in trial.samples:
             if _counts(trial, sample):
                 observed[sample.metric].append((trial, sample))
-    rows = [_of_metric(planned.case, metric, samples, trials) for metric, samples in observed.items()]
+    rows = [
+        _of_metric(planned.case, metric, samples, trials)
+        for metric, samples in observed.items()
+        if not metric_of(metric).curve
+    ]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
-        work = dict(zip(RATES, (planned.cost.flops, planned.hardware_flops, planned.cost.bytes), strict=True))
+        cost = planned.cost
+        work = dict(zip(RATES, (cost.flops, planned.hardware_flops, cost.bytes, cost.items), strict=True))
         rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
         if share := roof_share(planned, time, context.ceilings):
             rows.append(share)

@@ -57,6 +57,7 @@ class PlannedCase:
         skip: why it will not run; empty where it will.
         launches: of this case, where it was given more than the policy has; 0 where it was not.
         hardware_flops: operations that the implementation carries out in one step; 0 where it declares none.
+        dtype: of its products, where that is the implementation's choice; empty where an axis says it.
     """
 
     case: Case
@@ -65,6 +66,12 @@ class PlannedCase:
     skip: str = ""
     launches: int = 0
     hardware_flops: float = 0.0
+    dtype: str = ""
+
+    @property
+    def product_dtype(self) -> str:
+        """The dtype of its products, which says what roof it is held against; empty where nothing tells."""
+        return self.dtype or str(self.case.params.get("dtype", ""))
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,7 @@ def group_from_json(data: dict[str, Any]) -> Group:
             item["skip"],
             item.get("launches", 0),
             item.get("hardware_flops", 0.0),
+            item.get("dtype", ""),
         )
         for item in data["cases"]
     )

@@ -14,6 +14,7 @@ class Metric:
         margin: the relative change that matters to nobody; two sides within it are equivalent.
         floor: the absolute change, in the unit, that matters to nobody.
         exact: whether the same code gives the same number each time, so that a comparison needs no interval.
+        curve: whether its values are points in order, which have no median.
     """
 
     name: str
@@ -23,11 +24,14 @@ class Metric:
     margin: float = 0.01
     floor: float = 0.0
     exact: bool = False
+    curve: bool = False
 
 
 # Margin, floor, exact: page rounding and slack move a peak by up to a megabyte, the order of additions moves an error.
 _MEMORY = (0.02, float(1 << 20), True)
 _ERROR = (0.25, 1e-12, True)
+# Another order of additions in the first step is another path by the last one.
+_LOSS = (0.01, 0.01, True)
 # Timed once a launch, so that there is no interval: only a change that no load explains is one.
 _ONCE = (2.0, 1.0, True)
 
@@ -42,6 +46,7 @@ METRICS = {
         Metric("flops_per_s", "FLOP/s", "higher", "floating-point operations of the workload over the time"),
         Metric("hardware_flops_per_s", "FLOP/s", None, "operations that the implementation carries out over the time"),
         Metric("roof_share", "1", "higher", "least time that the measured roofs of the machine allow, over the time"),
+        Metric("items_per_s", "1/s", "higher", "what a step works on (sequences, images, tokens) over the time"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
         Metric(
             "peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs", *_MEMORY
@@ -53,6 +58,22 @@ METRICS = {
         Metric("max_abs_error", "1", "lower", "largest error against the float64 reference", *_ERROR),
         Metric("rms_error", "1", "lower", "root-mean-square error against the float64 reference", *_ERROR),
         Metric("grad_max_abs_error", "1", "lower", "largest error of a gradient against the float64 one", *_ERROR),
+        Metric("loss_error", "1", "lower", "relative error of the loss of one step against the float64 one", *_ERROR),
+        Metric("gradient_error", "1", "lower", "distance of the gradients from the float64 ones, over these", *_ERROR),
+        Metric("gradient_cosine", "1", None, "cosine of the gradients with the float64 ones"),
+        Metric("vanished_gradients", "1", "lower", "share of the gradients that are zero and should not be", *_ERROR),
+        Metric("loss", "1", "lower", "loss that some steps of training come to, mean over seeds", *_LOSS),
+        Metric("loss_low", "1", None, "the same of the best seed"),
+        Metric("loss_high", "1", None, "the same of the worst seed"),
+        Metric("loss_curve", "1", None, "loss of each step of training, mean over seeds", curve=True),
+        Metric("loss_curve_low", "1", None, "the same of the best seed at each step", curve=True),
+        Metric("loss_curve_high", "1", None, "the same of the worst seed at each step", curve=True),
+        Metric("skipped_steps", "1", "lower", "updates left out for an overflow, mean over seeds", 0.25, 1.0, True),
+        Metric("final_scale", "1", None, "factor on the loss after some steps of training"),
+        Metric("weight_memory", "B", "lower", "parameters, with masters in another dtype", *_MEMORY),
+        Metric("gradient_memory", "B", "lower", "gradients of parameters and masters", *_MEMORY),
+        Metric("optimizer_memory", "B", "lower", "what the optimiser keeps of each parameter", *_MEMORY),
+        Metric("activation_memory", "B", "lower", "what a forward pass keeps for the backward pass", *_MEMORY),
         Metric("energy_gross", "J", "lower", "energy of one step, with what the device draws at rest", 0.02),
         Metric("energy_net", "J", "lower", "energy of one step, less what the device draws at rest", 0.02),
         Metric("power_mean", "W", None, "mean power while the step is looped"),
@@ -82,7 +103,7 @@ METRICS = {
 
 PRIMARY = "time"
 # Work over time, and all that follows from another metric: what is said of that is said of them.
-RATES = ("flops_per_s", "hardware_flops_per_s", "bytes_per_s")
+RATES = ("flops_per_s", "hardware_flops_per_s", "bytes_per_s", "items_per_s")
 DERIVED = (*RATES, "roof_share", "flops_per_joule", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))

@@ -26,10 +26,12 @@ class Cost:
     Attributes:
         flops: floating-point operations; zero where none are counted.
         bytes: the least traffic to main memory: each input read once, each output written once.
+        items: what is worked on, such as sequences, images or tokens; zero where a step is not of so many.
     """
 
     flops: float = 0.0
     bytes: float = 0.0
+    items: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found: the errors as metrics, and the fault in words (empty where there is none)."""
+    """What a check found.
 
-    errors: Mapping[str, float]
+    Attributes:
+        errors: the errors, and what else it measured, as metrics; a sequence of values is a curve.
+        fault: in words; empty where there is none.
+    """
+
+    errors: Mapping[str, float | Sequence[float]]
     fault: str = ""
 
 
@@ -89,6 +96,8 @@ class Workload:
         cost: ``params -> Cost``.
         input_bytes: ``params -> int``, the memory that the inputs take.
         check: ``(output, Reference) -> Check``; None compares tensors element by element.
+        examine: ``(output, Reference) -> Check``, what one output cannot show: done with an output of its own, once a
+            run and before anything is timed, in a process that is not timed.
         settle: ``params -> params``, one spelling for each question, so that two ways to ask it are one case; raises
             ValueError with the reason where a point makes no question.
         published: what others measured, to be read beside one's own figures.
@@ -103,6 +112,7 @@ class Workload:
     cost: Callable[[Params], Cost] = lambda params: Cost()
     input_bytes: Callable[[Params], int] = lambda params: 0
     check: Callable[[Any, Reference], Check] | None = None
+    examine: Callable[[Any, Reference], Check] | None = None
     settle: Callable[[Params], Params] = lambda params: params
     published: tuple[Published, ...] = ()
 
@@ -171,6 +181,7 @@ class Mark:
     executes: str
     hardware_flops: Count | None = None
     kernels: Kernels | None = None
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,7 @@ class Implementation:
     executes: str = ""
     hardware_flops: Count | None = None
     kernels: Kernels | None = None
+    dtype: str = ""
 
 
 def implementation(
@@ -196,6 +208,7 @@ def implementation(
     executes: str = "",
     hardware_flops: Count | None = None,
     kernels: Kernels | None = None,
+    dtype: str = "",
 ) -> Callable[[Builder], Builder]:
     """Mark a function as an implementation of a workload, and return it unchanged.
 
@@ -213,6 +226,7 @@ def implementation(
             hardware's FLOPs from the model's).
         kernels: ``params -> kernels``, one for each configuration that a step may launch at that point. It is called
             by ``bench inspect`` alone, and may import triton.
+        dtype: of its products, where that is the implementation's choice and no axis: which roof it is held against.
 
     Raises:
         UsageError: the object cannot carry a mark (a lambda or a builtin), or carries one already.
@@ -224,7 +238,7 @@ def implementation(
             raise UsageError(f"{build!r} cannot be an implementation: expected a named function")
         if MARK in build.__dict__:
             raise UsageError(f"{own} is marked as an implementation twice")
-        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes, hardware_flops, kernels)
+        build.__dict__[MARK] = Mark(workload, own, requires or Requires(), executes, hardware_flops, kernels, dtype)
         return build
 
     return mark

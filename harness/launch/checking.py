@@ -23,7 +23,7 @@ def compare(output: Any, reference: Reference) -> Check:
     least = most - sum(len(list(tensors(kind))) for kind in kinds.values() if kind.optional)
     if len(got) not in (least, most):
         return Check({}, f"{len(got)} tensors returned, {least}{f' or {most}' if most > least else ''} expected")
-    errors: dict[str, float] = {}
+    errors: dict[str, float | Sequence[float]] = {}
     for name, kind in kinds.items():
         size = len(list(tensors(kind)))
         ours, got = got[:size], got[size:]

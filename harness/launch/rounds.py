@@ -149,7 +149,7 @@ def _observe(turns: Turns, one: Contender, others: int) -> None:
     """Measure memory in a cold worker of its own, then see what a step runs; its fault is the case's fault."""
     worker = _start(turns, one.side, one.planned, others)
     turns.report(_name(turns, one), "memory", 0.0)
-    for order in ("prepare", "memory", "executed"):
+    for order in ("prepare", "memory", "executed", "examine"):
         if worker.alive:
             one.trial.samples += worker.ask(order)
     if not worker.alive:

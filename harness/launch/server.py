@@ -36,7 +36,7 @@ def main(descriptor: int, folder: str) -> None:
     adopt_orphans()
     import torch
 
-    from harness.launch.worker import serve
+    from harness.launch.orders import serve
     from harness.probes.executed import settings
 
     control.send(json.dumps(_runtime(torch) | settings()).encode())

@@ -1,28 +1,21 @@
-"""What a worker does: it holds one case, and carries out one order after another for the parent.
-
-Orders and replies are lines of JSON on a socket. An order names a pass; the reply has the samples taken, or the
-status and message of what went wrong.
-"""
+"""What a worker does with its case, a method for each pass that the parent can order."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
-import json
 import os
 import re
 import threading
 import time
-import traceback
-from dataclasses import astuple
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from harness.catalog import load_catalog
 from harness.core.errors import UsageError
-from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
+from harness.core.trial import Sample
 from harness.launch.checking import compare, tensors
 from harness.launch.energy import measure_step
 from harness.launch.planted import slowed
@@ -37,13 +30,10 @@ from harness.probes.wallclock import WallClock
 from harness.sampler import Pace, take_turn, warm_up
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from harness.core.workload import Check, Implementation, Params, Reference, Step, Workload
     from harness.probes.nvml import Device
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
 class Worker:
@@ -117,6 +107,12 @@ class Worker:
         peaks |= device_peaks(self._spec["device"], region) if self._on_cuda else peak_allocated(region)
         return [Sample(metric, value) for metric, value in peaks.items()]
 
+    def examine(self) -> list[Sample]:
+        """Carry out the workload's longer examination of an output, where it has one."""
+        if not self._workload.examine:
+            return []
+        return self._judged(self._workload.examine, self._build(self._make_inputs(0))(), draw=0)
+
     def executed(self) -> list[Sample]:
         """Find out what a step runs, and whether that is what the implementation says and torch was set to."""
         step = self._build(self._make_inputs(0))
@@ -154,7 +150,7 @@ class Worker:
         """
         for ours, original in zip(tensors(self._inputs), tensors(self._make_inputs(0)), strict=True):
             if not torch.equal(ours, original):
-                raise _WrongError("after timing: the step changed its inputs")
+                raise WrongError("after timing: the step changed its inputs")
         with torch.no_grad():
             for ours, other in zip(tensors(self._inputs), tensors(self._make_inputs(1)), strict=True):
                 ours.copy_(other)
@@ -173,6 +169,11 @@ class Worker:
         if left:
             raise RuntimeError(f"left {len(left)} thread{'s' if len(left) > 1 else ''} running: {', '.join(left)}")
         return []
+
+    @property
+    def steady(self) -> bool:
+        """Whether times had settled when warming up ended."""
+        return self._pace.steady
 
     @property
     def _on_cuda(self) -> bool:
@@ -198,7 +199,7 @@ class Worker:
         try:
             _ = self._params, self._implementation
         except UsageError as error:
-            raise _MissingError("; ".join((f"not in this revision: {error}", *self._catalog.broken))) from None
+            raise MissingError("; ".join((f"not in this revision: {error}", *self._catalog.broken))) from None
 
     def _make_inputs(self, draw: int) -> Any:
         generator = torch.Generator().manual_seed(2 * self._spec["seed"] + draw)
@@ -211,71 +212,30 @@ class Worker:
         return step
 
     def _compare(self, output: Any, draw: int, when: str = "") -> list[Sample]:
-        reference: Reference = torch.load(f"{self._spec['reference']}.{draw}", weights_only=False)
-        check: Check = (self._workload.check or compare)(output, reference)
-        samples = [Sample(metric, float(value)) for metric, value in check.errors.items()]
+        return self._judged(self._workload.check or compare, output, draw, when)
+
+    def _judged(self, judge: Callable[[Any, Reference], Check], output: Any, draw: int, when: str = "") -> list[Sample]:
+        check = judge(output, torch.load(f"{self._spec['reference']}.{draw}", weights_only=False))
+        samples = [
+            Sample(metric, float(value), index=index)
+            for metric, found in check.errors.items()
+            for index, value in enumerate(found if isinstance(found, Sequence) else [found])
+        ]
         if check.fault:
-            raise _WrongError(when + check.fault, samples)
+            raise WrongError(when + check.fault, samples)
         return samples
 
 
-class _MissingError(Exception):
+class MissingError(Exception):
     """A case that the revision does not have, or that does not import there."""
 
 
-class _WrongError(Exception):
+class WrongError(Exception):
     """An output that the check rejects, with the errors measured."""
 
     def __init__(self, fault: str, samples: list[Sample] | None = None) -> None:
         super().__init__(fault)
         self.samples = samples or []
-
-
-def serve(connection: socket.socket, spec: Mapping[str, Any]) -> None:
-    """Carry out orders until the parent closes the connection; never returns to the caller's code."""
-    own = os.getpid()
-    worker = Worker(spec)
-    with connection.makefile("rw", encoding="utf-8") as line:
-        for order in line:
-            reply = _carry_out(worker, json.loads(order))
-            if os.getpid() != own:
-                os._exit(0)  # a child that the implementation forked and let run on
-            line.write(json.dumps(reply) + "\n")
-            line.flush()
-    atexit._run_exitfuncs()
-    os._exit(0)
-
-
-def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
-    name = order.pop("pass")
-    try:
-        samples = getattr(worker, name)(**order)
-    except _MissingError as error:
-        return _reply(SKIPPED, str(error))
-    except _WrongError as error:
-        return _reply(INCORRECT, str(error), error.samples)
-    except BaseException as error:
-        traceback.print_exc()
-        return _reply(*_fault(name, error))
-    return _reply(OK, "", samples) | {"steady": worker._pace.steady, **worker.observed}
-
-
-def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
-    return {
-        "status": status,
-        "message": message.encode(errors="replace").decode(),
-        "samples": [astuple(one) for one in samples or []],
-    }
-
-
-def _fault(name: str, error: BaseException) -> tuple[str, str]:
-    """Classify what an implementation raised, in one line that names the pass."""
-    text = " ".join(str(error).split())
-    if isinstance(error, SystemExit):
-        return ERROR, f"{name}: called sys.exit({error.code!r})"
-    if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):
-        return OOM, f"{name}: {text or 'out of memory'}"[:500]
-    return ERROR, f"{name}: {type(error).__name__}: {text}"[:500]
 
 
 def _is_torch(thread: threading.Thread) -> bool:

@@ -1,0 +1,70 @@
+"""How a worker is told what to do: one order after another, and a status for whatever goes wrong.
+
+Orders and replies are lines of JSON on a socket. An order names a pass; the reply has the samples taken, or the
+status and message of what went wrong.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import traceback
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
+from harness.launch.worker import MissingError, Worker, WrongError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+
+
+def serve(connection: socket.socket, spec: Mapping[str, Any]) -> None:
+    """Carry out orders until the parent closes the connection; never returns to the caller's code."""
+    own = os.getpid()
+    worker = Worker(spec)
+    with connection.makefile("rw", encoding="utf-8") as line:
+        for order in line:
+            reply = _carry_out(worker, json.loads(order))
+            if os.getpid() != own:
+                os._exit(0)  # a child that the implementation forked and let run on
+            line.write(json.dumps(reply) + "\n")
+            line.flush()
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+
+def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
+    name = order.pop("pass")
+    try:
+        samples = getattr(worker, name)(**order)
+    except MissingError as error:
+        return _reply(SKIPPED, str(error))
+    except WrongError as error:
+        return _reply(INCORRECT, str(error), error.samples)
+    except BaseException as error:
+        traceback.print_exc()
+        return _reply(*_fault(name, error))
+    return _reply(OK, "", samples) | {"steady": worker.steady, **worker.observed}
+
+
+def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
+    return {
+        "status": status,
+        "message": message.encode(errors="replace").decode(),
+        "samples": [astuple(one) for one in samples or []],
+    }
+
+
+def _fault(name: str, error: BaseException) -> tuple[str, str]:
+    """Classify what an implementation raised, in one line that names the pass."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return ERROR, f"{name}: called sys.exit({error.code!r})"
+    if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):
+        return OOM, f"{name}: {text or 'out of memory'}"[:500]
+    return ERROR, f"{name}: {type(error).__name__}: {text}"[:500]
