@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from harness.core.trial import Trial
 
 _CASES = (
-    *("run", "machine", "workload", "group", "question", "implementation", "baseline", "params", "status", "message"),
-    *("log", "ratio", "ratio_low", "ratio_high", "detectable", "flops", "bytes", "flags", "executed", "command"),
+    *("run", "machine", "workload", "group", "question", "implementation", "baseline", "params", "dtype"),
+    *("status", "message", "log", "ratio", "ratio_low", "ratio_high", "detectable", "flops", "bytes"),
+    *("flags", "executed", "command"),
 )
 _MEASUREMENTS = ("case", "metric", "unit", "median", "ci_low", "ci_high", "n", "launches", "provenance", "flags")
 _SAMPLES = ("case", "launch", "round", "index", "metric", "value", "flags")
@@ -208,6 +209,7 @@ def _case(run: Run, row: Row, planned: PlannedCase, baseline: str, trials: Seque
         case.implementation,
         baseline,
         case.params,
+        planned.product_dtype,
         row.status,
         row.message,
         next((trial.log for trial in trials if trial.status == row.status), ""),

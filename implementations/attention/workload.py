@@ -152,10 +152,9 @@ def cost(params: Params) -> Cost:
     """Count the products that each pair of a query and a key that it sees takes, and the least traffic of a pass.
 
     Operations are those of the model: two products forward, of 2 * head_dim and 2 * v_dim a pair, and four backward
-    (dV, dP, dQ, dK), twice as many. What a kernel does that keeps no scores is 2.5 times the forward pass, because it
-    computes S once more: FlashAttention's papers count that, and their throughput of a backward pass is 1.25 times
-    what follows from these, that of both passes 3.5 / 3 times. Pairs are counted exactly: half of
-    seq ** 2 for a causal mask would be too few by 1 / seq.
+    (dV, dP, dQ, dK), twice as many. What an implementation carries out is in its ``hardware_flops``: FlashAttention's
+    papers count those, 2.5 times the forward pass for a backward pass that computes S once more. Pairs are counted
+    exactly: half of seq ** 2 for a causal mask would be too few by 1 / seq.
 
     Bytes: forward reads Q, K, V and writes O. Backward reads Q, K, V, O, the gradient of O and the log-sum-exp, and
     writes three gradients; a forward pass for a backward one to come writes the log-sum-exp too.

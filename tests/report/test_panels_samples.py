@@ -23,13 +23,13 @@ from harness.report.figure import Figure
 from harness.report.html import Html
 from harness.report.notebook import as_plotly
 from harness.report.page import render_page
-from harness.report.panels import accuracy, distributions, energy, memory, roofline, timeline
+from harness.report.panels import accuracy, distributions, energy, memory, roofline, timeline, training
 from harness.report.samples import thinned
 from harness.report.study import Study, build_study
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
 
-MINE = (roofline, memory, energy, accuracy, distributions, timeline)
+MINE = (roofline, memory, energy, accuracy, training, distributions, timeline)
 H100 = Gpu(0, "NVIDIA H100 80GB HBM3", "GPU-1", (9, 0), 80 << 30, 79 << 30)
 ON_H100 = {"policy": Policy(device="cuda:0", threads=1, launches=2), "gpus": (H100,)}
 ROOFS = Ceilings({"bf16": 965e9, "fp32": 100e9}, 20e9, 1e-6, "2026-11-25T00:00:00Z")
@@ -465,7 +465,7 @@ def test_numbers_that_are_none_are_nowhere(study, panel) -> None:
 @pytest.mark.parametrize("panel", MINE, ids=lambda panel: panel.__name__.rpartition(".")[2])
 def test_names_end_as_text(study, panel) -> None:
     name = '<b onclick="x">'
-    extra = [Sample("peak_memory", 1e6), *errors(0.0, 0.0), *joules(0.5, "measured: <i>")]
+    extra = [Sample("peak_memory", 1e6), Sample("loss_curve", 3.0), *errors(0.0, 0.0), *joules(0.5, "measured: <i>")]
     cases = {name: Measured(extra=extra, flags={0: "<u>"}), "fast": Measured(extra=extra)}
     figures, _ = drawn(study({4: cases, 8: cases}, ceilings=ROOFS, cpu_model="<s>"), panel)
     texts = [text for figure in figures.values() for text in _texts([figure.data, figure.layout])]
@@ -483,3 +483,15 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     elif isinstance(value, str):
         yield value
+
+
+def test_losses_fall_along_a_line_in_a_band_and_a_case_that_trains_nothing_has_none(study) -> None:
+    curves = {"loss_curve": [3.0, 2.0], "loss_curve_low": [2.5, 1.5], "loss_curve_high": [3.5, 2.5]}
+    samples = [Sample(name, value, index=step) for name, curve in curves.items() for step, value in enumerate(curve)]
+    (figure,) = drawn(study({4: {"base": Measured(extra=samples), "idle": Measured()}}), training)[0].values()
+    band, line = figure.data
+    assert (line["x"], line["y"]) == ([1, 2], [3.0, 2.0])
+    assert (band["x"], band["y"]) == ([1, 2, 2, 1], [2.5, 1.5, 2.5, 3.5])
+    assert band["fillcolor"] == line["line"]["color"]
+    assert {trace["name"] for trace in figure.data} == {"base"}
+    assert drawn(study({4: {"idle": Measured()}}), training) == ({}, [])

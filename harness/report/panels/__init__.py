@@ -23,6 +23,7 @@ from harness.report.panels import (
     scaling,
     table,
     timeline,
+    training,
     verdict,
 )
 
@@ -38,6 +39,7 @@ PANELS: tuple[ModuleType, ...] = (
     memory,
     energy,
     accuracy,
+    training,
     distributions,
     timeline,
     hardware,

@@ -91,7 +91,7 @@ def _roofs(study: Study, rows: pd.DataFrame) -> Iterator[_Roofs]:
         mine = rows[rows["run"] == run.id]
         if mine.empty:
             continue
-        dtypes = {str(params.get("dtype", "")) for params in mine["params"]}
+        dtypes = set(mine["dtype"])
         dash = known[mine["implementation"].iloc[0], mine["machine"].iloc[0]].dash if study.several else "solid"
         where = f"{escape(study.labels[run.id])}, " if study.several else ""
         found, sheet = run.context.ceilings, datasheet_of(machine_name(run.environment, run.policy))

@@ -1,0 +1,71 @@
+"""How the loss falls.
+
+The loss at each step of training, the mean over some beginnings, before anything was timed. The band spans the best and
+the worst of them at each step: lines that lie within one another's bands learn alike, and one that leaves them, or
+stays behind, learns something else. What a method must come to is judged by its check, and not here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.report.figure import Figure, escape, looks, series_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from harness.report.figure import Look, Trace
+    from harness.report.study import Study
+
+_MEAN, _LOW, _HIGH = "loss_curve", "loss_curve_low", "loss_curve_high"
+
+
+def draw(study: Study) -> Iterator[Figure]:
+    """Yield a figure for each question that trains something."""
+    mean, low, high = (study.samples_of(metric) for metric in (_MEAN, _LOW, _HIGH))
+    known = looks(study)
+    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "loss"}}}
+    for question, cases in study.cases.loc[list(mean)].groupby("question", sort=False):
+        traces: list[Trace] = []
+        for row in cases.itertuples():
+            name, look = escape(series_name(study, row)), known[row.implementation, row.machine]
+            if row.Index in low and row.Index in high:
+                traces.append(_band(row.Index, name, look, low[row.Index], high[row.Index]))
+            traces.append(_line(row.Index, name, look, mean[row.Index]))
+        yield Figure("training", traces, layout, group=str(question))
+
+
+def _line(case: Any, name: str, look: Look, curve: pd.DataFrame) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "legendgroup": name,
+        "x": (curve["index"] + 1).tolist(),
+        "y": curve["value"].tolist(),
+        "line": look.line,
+        "hovertemplate": f"{name}, step %{{x}}: %{{y:.4f}}<extra></extra>",
+        "meta": {"case": int(case)},
+    }
+
+
+def _band(case: Any, name: str, look: Look, low: pd.DataFrame, high: pd.DataFrame) -> Trace:
+    """Return the area between the best and the worst beginning, drawn there along one and back along the other."""
+    steps = (low["index"] + 1).tolist()
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "legendgroup": name,
+        "showlegend": False,
+        "x": [*steps, *steps[::-1]],
+        "y": [*low["value"].tolist(), *high["value"].tolist()[::-1]],
+        "fill": "toself",
+        "fillcolor": look.colour,
+        "opacity": 0.15,
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "meta": {"case": int(case)},
+    }

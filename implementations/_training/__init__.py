@@ -1,0 +1,1 @@
+"""What the workloads that train share: models, their data, and where training begins."""

@@ -1,0 +1,1 @@
+"""Mixed precision: one training step in several arithmetics."""
