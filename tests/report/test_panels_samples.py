@@ -485,13 +485,15 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def test_losses_fall_along_a_line_in_a_band_and_a_case_that_trains_nothing_has_none(study) -> None:
+def test_losses_fall_along_lines_in_the_band_of_the_baseline_and_what_trains_nothing_has_none(study) -> None:
     curves = {"loss_curve": [3.0, 2.0], "loss_curve_low": [2.5, 1.5], "loss_curve_high": [3.5, 2.5]}
     samples = [Sample(name, value, index=step) for name, curve in curves.items() for step, value in enumerate(curve)]
-    (figure,) = drawn(study({4: {"base": Measured(extra=samples), "idle": Measured()}}), training)[0].values()
-    band, line = figure.data
+    cases = {"base": Measured(extra=samples), "fast": Measured(extra=samples), "idle": Measured()}
+    (figure,) = drawn(study({4: cases}), training)[0].values()
+    band, line, other = figure.data
     assert (line["x"], line["y"]) == ([1, 2], [3.0, 2.0])
     assert (band["x"], band["y"]) == ([1, 2, 2, 1], [2.5, 1.5, 2.5, 3.5])
     assert band["fillcolor"] == line["line"]["color"]
-    assert {trace["name"] for trace in figure.data} == {"base"}
+    assert [trace["name"] for trace in figure.data] == ["base", "base", "fast"]
+    assert other["y"] == line["y"]
     assert drawn(study({4: {"idle": Measured()}}), training) == ({}, [])

@@ -1,8 +1,9 @@
 """How the loss falls.
 
-The loss at each step of training, the mean over some beginnings, before anything was timed. The band spans the best and
-the worst of them at each step: lines that lie within one another's bands learn alike, and one that leaves them, or
-stays behind, learns something else. What a method must come to is judged by its check, and not here.
+The loss at each step of training, the mean over some beginnings, before anything was timed. The band is the baseline's:
+it spans the best and the worst of its beginnings at each step, which differ in nothing that matters. A line within it
+learns as the baseline does, and one that leaves it, or stays behind, learns something else. What a method must come to
+is judged by its check, and not here.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def draw(study: Study) -> Iterator[Figure]:
         traces: list[Trace] = []
         for row in cases.itertuples():
             name, look = escape(series_name(study, row)), known[row.implementation, row.machine]
-            if row.Index in low and row.Index in high:
+            if row.implementation == row.baseline and row.Index in low and row.Index in high:
                 traces.append(_band(row.Index, name, look, low[row.Index], high[row.Index]))
             traces.append(_line(row.Index, name, look, mean[row.Index]))
         yield Figure("training", traces, layout, group=str(question))
