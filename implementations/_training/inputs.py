@@ -46,11 +46,12 @@ class TrainingInputs:
         """The kind of device, ``cpu`` or ``cuda``."""
         return self.batches.device.type
 
-    def make_model(self, parameters: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> nn.Module:
-        """Return the model on the inputs' device with a copy of parameters in a dtype."""
+    def make_model(self, parameters: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> nn.Module:
+        """Return the model on the inputs' device with a copy of parameters, in another dtype where one is given."""
         from implementations._training.models import make_model
 
-        model = make_model(self.shape, self.batches.shape[-1]).to_empty(device=self.batches.device).to(dtype)
+        model = make_model(self.shape, self.batches.shape[-1]).to_empty(device=self.batches.device)
+        model = model.to(dtype or torch.float32)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(parameters[name])

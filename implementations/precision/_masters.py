@@ -18,14 +18,13 @@ def masters_of(x: TrainingInputs, model: nn.Module) -> list[Tensor]:
     return [x.parameters[name].detach().clone().requires_grad_() for name in names]
 
 
-@torch.no_grad()
 def hand_over(model: nn.Module, masters: list[Tensor], factor: float = 1.0) -> None:
     """Give the masters the model's gradients, widened to float32, times a factor."""
     for master, weight in zip(masters, model.parameters(), strict=True):
         master.grad = weight.grad.float().mul_(factor)
 
 
-@torch.no_grad()
 def follow(model: nn.Module, masters: list[Tensor]) -> None:
     """Round the masters to the model's parameters."""
-    torch._foreach_copy_(list(model.parameters()), masters)
+    with torch.no_grad():
+        torch._foreach_copy_(list(model.parameters()), masters)
