@@ -136,6 +136,8 @@ def _kept(taken: Taken) -> dict[str, float]:
     Of the last each storage counts once, and weights not at all; copies of weights that autocast makes do.
     """
     x, method, kept = taken.inputs, taken.method, {}
+    if x.passes == STEP:
+        left_by(method, x, STEP)  # until a step is good, so that there are moments
     weights = _storages([*method.weights(), *method.trained()])
 
     def note(tensor: Tensor) -> Tensor:

@@ -497,3 +497,14 @@ def test_losses_fall_along_lines_in_the_band_of_the_baseline_and_what_trains_not
     assert [trace["name"] for trace in figure.data] == ["base", "base", "fast"]
     assert other["y"] == line["y"]
     assert drawn(study({4: {"idle": Measured()}}), training) == ({}, [])
+
+
+def test_what_training_keeps_stands_part_by_part(study) -> None:
+    kept = [Sample("weight_memory", 2.0 * (1 << 20)), Sample("activation_memory", 3.0 * (1 << 20))]
+    figure = drawn(study({4: {"base": Measured(extra=kept), "idle": Measured()}}), memory)[0]["memory-parts"]
+    assert {trace["name"]: trace["x"] for trace in figure.data} == {
+        "weights and masters": [2.0],
+        "kept for the backward pass": [3.0],
+    }
+    assert all(trace["y"] == figure.layout["yaxis"]["categoryarray"] for trace in figure.data)
+    assert figure.layout["barmode"] == "stack"

@@ -2,7 +2,8 @@
 
 The peak of one step, above its inputs, on an axis of powers of two. Host and device stand apart, and so do the metrics
 of one side: each sees something else, partly the same bytes, so that no two may be added. Below, time against the peak:
-dotted lines join the implementations of a point, and one that falls to the right is time bought with memory.
+dotted lines join the implementations of a point, and one that falls to the right is time bought with memory. Where a
+step trains, what it keeps stands below, part by part; these do add up.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.core.metric import PRIMARY, format_value
-from harness.report.figure import Figure, escape, finite, links, log_axis, points, series_name, zero_edge
+from harness.report.figure import COLOURS, Figure, escape, finite, links, log_axis, points, series_name, zero_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.report.figure import Trace
     from harness.report.study import Study
 
-_ROW_PX = 26
+_ROW_PX, _MIB = 26, 1 << 20
 # The metrics of each side, the most telling first, and what they see.
 _SIDES = {
     "device": {
@@ -29,10 +31,16 @@ _SIDES = {
     },
     "host": {"peak_memory": "resident memory", "peak_allocated": "live blocks of the allocator"},
 }
+_PARTS = {
+    "weight_memory": "weights and masters",
+    "gradient_memory": "gradients",
+    "optimizer_memory": "moments",
+    "activation_memory": "kept for the backward pass",
+}
 
 
 def draw(study: Study) -> Iterator[Figure]:
-    """Yield the peaks of each side, and time against the most telling of them all."""
+    """Yield the peaks of each side, time against the most telling of them all, and the parts of what training keeps."""
     sides = {
         side: found
         for side, metrics in _SIDES.items()
@@ -42,6 +50,9 @@ def draw(study: Study) -> Iterator[Figure]:
         yield _peaks(study, side, found)
     for side, found in list(sides.items())[:1]:
         yield from _against_time(study, side, *next(iter(found.items())))
+    parts = {name: rows for metric, name in _PARTS.items() if len(rows := finite(study.values(metric)))}
+    if parts:
+        yield _stacked(study, parts)
 
 
 def _peaks(study: Study, side: str, found: dict[str, pd.DataFrame]) -> Figure:
@@ -75,3 +86,26 @@ def _against_time(study: Study, side: str, name: str, peaks: pd.DataFrame) -> It
     rows = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
     layout = {"xaxis": axis, "yaxis": log_axis("time of a step", rows["y"], "s")}
     yield Figure(f"memory-{side}-time", [*links(rows), *points(study, {name: rows})], layout)
+
+
+def _stacked(study: Study, parts: dict[str, pd.DataFrame]) -> Figure:
+    """Return the parts of each case, one after the other."""
+    labels = {row.Index: _where(study, row) for rows in parts.values() for row in rows.itertuples()}
+    traces: list[Trace] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": (rows["median"] / _MIB).tolist(),
+            "y": rows.index.map(labels).tolist(),
+            "marker": {"color": colour},
+            "hovertext": [f"{labels[row.Index]}: {format_value(row.median, 'B')}, {name}" for row in rows.itertuples()],
+            "hoverinfo": "text",
+            "meta": {"cases": rows.index.tolist()},
+        }
+        for colour, (name, rows) in zip(COLOURS, parts.items(), strict=False)
+    ]
+    x = {"title": {"text": "what training keeps, MiB"}}
+    y = {"categoryorder": "array", "categoryarray": list(labels.values())[::-1], "automargin": True}
+    layout = {"barmode": "stack", "legend": {"traceorder": "normal"}, "xaxis": x, "yaxis": y}
+    return Figure("memory-parts", traces, layout, row_px=_ROW_PX)
