@@ -15,7 +15,7 @@ from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import ERRORS, MEMORY, energy, first_value, of_roof, ratio, value, with_interval
+from harness.formats.cells import ERRORS, MEMORY, energy, first_value, loss, of_roof, ratio, value, with_interval
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def _table(table: GroupTable) -> Table:
         "memory": [first_value(row, MEMORY) for row in table.rows],
         "energy": [energy(row) for row in table.rows],
         "error": [first_value(row, ERRORS) for row in table.rows],
+        "loss": [loss(row) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
     drawn = Table(

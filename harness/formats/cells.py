@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.core.measurement import Measurement
 
 MEMORY = ("device_peak_allocated", "peak_memory")
-ERRORS = ("max_abs_error", "grad_max_abs_error")
+ERRORS = ("max_abs_error", "grad_max_abs_error", "gradient_error")
 
 
 def value(measurement: Measurement | None) -> str:
@@ -39,6 +39,12 @@ def of_roof(row: Row) -> str:
     """Write the share of the measured roof that binds; empty where it is not known."""
     found = row.measurements.get("roof_share")
     return f"{found.median:.0%}" if found else ""
+
+
+def loss(row: Row) -> str:
+    """Write the loss that training came to; empty where nothing is trained."""
+    found = row.measurements.get("loss")
+    return three_digits(found.median) if found else ""
 
 
 def energy(row: Row) -> str:

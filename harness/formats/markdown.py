@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.core.trial import OK
-from harness.formats.cells import ERRORS, MEMORY, energy, first_value, of_roof, ratio, value, with_interval
+from harness.formats.cells import ERRORS, MEMORY, energy, first_value, loss, of_roof, ratio, value, with_interval
 from harness.formats.exported import Exported
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def _columns(table: GroupTable) -> dict[str, list[str]]:
         "memory": [first_value(row, MEMORY) for row in rows],
         "energy": [energy(row) for row in rows],
         "error": [first_value(row, ERRORS) for row in rows],
+        "loss": [loss(row) for row in rows],
         "status": [row.status for row in rows],
     }
     return {name: cells for name, cells in columns.items() if name in ("time", "status") or any(cells)}

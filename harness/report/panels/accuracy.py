@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from harness.report.study import Study
 
-_ERRORS = {"max_abs_error": "largest error", "rms_error": "root mean square"}
+_ERRORS = {
+    "max_abs_error": "largest error",
+    "rms_error": "root mean square",
+    "gradient_error": "distance of the gradients",
+}
 
 
 def draw(study: Study) -> Iterator[Figure | Html]:

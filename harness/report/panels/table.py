@@ -28,7 +28,8 @@ _COLUMNS = {
     "of roof": ("roof_share",),
     "memory": ("device_peak_allocated", "peak_memory"),
     "energy": ("energy_gross",),
-    "error": ("max_abs_error",),
+    "error": ("max_abs_error", "gradient_error"),
+    "loss": ("loss",),
 }
 _WITH_INTERVAL = ("time", "energy")
 # A median, and the upper end of its interval.
@@ -79,6 +80,11 @@ def _cell(head: str, value: _Value | None) -> tuple[str, float | str]:
     if value is None:
         return "", ""
     median, high = value
-    text = f"{median:.0%}" if head == "of roof" else format_value(median, metric_of(_COLUMNS[head][0]).unit)
+    if head == "of roof":
+        text = f"{median:.0%}"
+    elif head == "loss":
+        text = three_digits(median)
+    else:
+        text = format_value(median, metric_of(_COLUMNS[head][0]).unit)
     reach = f" {spread(high / median)}" if head in _WITH_INTERVAL and math.isfinite(high) and median > 0 else ""
     return text + reach, median
