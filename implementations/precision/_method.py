@@ -151,6 +151,12 @@ def memory(*, weights: int, gradients: int, moment: int, kept: int) -> Callable[
     return predicted
 
 
+def tiny_on_cpu(params: Params, device: str) -> str:
+    """Why a larger model is not trained in float16 here: most processors take a hundred times as long as in float32."""
+    slow = device == "cpu" and params["size"] != "tiny"
+    return "in float16 a processor takes minutes a step of more than size tiny" if slow else ""
+
+
 def cuda_only(params: Params, device: str) -> str:
     """Why there is no tf32 on this device."""
     return "" if device == "cuda" else "tf32 is a format of CUDA's tensor cores"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Requires, Step, implementation
-from implementations.precision._method import Method, clip, memory, training
+from implementations.precision._method import Method, clip, memory, tiny_on_cpu, training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from implementations._training.inputs import TrainingInputs
 
 
-@implementation("precision", requires=Requires(memory=memory(weights=6, gradients=4, moment=4, kept=3)), dtype="fp16")
+@implementation(
+    "precision",
+    requires=Requires(memory=memory(weights=6, gradients=4, moment=4, kept=3), unsupported=tiny_on_cpu),
+    dtype="fp16",
+)
 def fp16_amp(x: TrainingInputs) -> Step:
     """Autocast to float16, and a GradScaler that keeps small gradients from vanishing (Micikevicius et al. 2018).
 

@@ -8,7 +8,7 @@ import torch
 
 from harness import Requires, Step, implementation
 from implementations.precision._masters import follow, hand_over, masters_of
-from implementations.precision._method import Method, clip, memory, training
+from implementations.precision._method import Method, clip, memory, tiny_on_cpu, training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 FIRST_SCALE, GROWTH, BACKOFF, GROWTH_INTERVAL = 2.0**16, 2.0, 0.5, 2000
 
 
-@implementation("precision", requires=Requires(memory=memory(weights=6, gradients=6, moment=4, kept=2)), dtype="fp16")
+@implementation(
+    "precision",
+    requires=Requires(memory=memory(weights=6, gradients=6, moment=4, kept=2), unsupported=tiny_on_cpu),
+    dtype="fp16",
+)
 def fp16_amp_manual(x: TrainingInputs) -> Step:
     """Weights and gradients in float16, masters of the weights in float32, and the loss scaled by hand.
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Requires, Step, implementation
-from implementations.precision._method import Method, clip, memory, training
+from implementations.precision._method import Method, clip, memory, tiny_on_cpu, training
 
 if TYPE_CHECKING:
     from implementations._training.inputs import TrainingInputs
 
 
-@implementation("precision", requires=Requires(memory=memory(weights=2, gradients=2, moment=2, kept=2)), dtype="fp16")
+@implementation(
+    "precision",
+    requires=Requires(memory=memory(weights=2, gradients=2, moment=2, kept=2), unsupported=tiny_on_cpu),
+    dtype="fp16",
+)
 def fp16_pure(x: TrainingInputs) -> Step:
     """Weights, gradients and moments in float16 without a scale: small gradients vanish, large ones overflow.
 

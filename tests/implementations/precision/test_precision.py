@@ -235,4 +235,7 @@ def test_what_a_processor_does_not_have_has_a_reason():
     unsupported = build("tf32").__benchwright__.requires.unsupported
     assert "CUDA's tensor cores" in unsupported(DEFAULTS, "cpu")
     assert unsupported(DEFAULTS, "cuda") == ""
+    slow = build("fp16_amp").__benchwright__.requires.unsupported
+    assert "minutes a step" in slow(DEFAULTS | {"size": "small"}, "cpu")
+    assert slow(DEFAULTS, "cpu") == slow(DEFAULTS | {"size": "small"}, "cuda") == ""
     assert "resnet" in build("fp8").__benchwright__.requires.unsupported(DEFAULTS | {"model": "resnet"}, "cuda")
