@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from harness.core.suite import Policy
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,6 +117,7 @@ def test_the_core_is_standard_library_only() -> None:
 
 def test_the_harness_knows_no_workload_by_name() -> None:
     names = {folder.name for folder in (ROOT / "implementations").iterdir() if (folder / "workload.py").exists()}
+    names -= {field.name for field in fields(Policy)}  # words that mean something else to the harness
     for path in modules("harness"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names:

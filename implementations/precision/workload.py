@@ -33,6 +33,7 @@ workload = Workload(
     reference=reference,
     baseline="fp32_highest",
     cost=cost,
+    input_bytes=input_bytes,
     check=check,
     examine=examine,
     settle=settle,

@@ -85,7 +85,7 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
             one.ask(order)
         for turn in range(20):  # until the process has come up
             one.ask("turn", round=turn, slice_s=0.1)
-            if count.exists():
+            if count.exists() and count.stat().st_size:
                 break
         time.sleep(0.05)
         before = count.stat().st_size
