@@ -41,6 +41,15 @@ def build(name, *faults):
     return getattr(module, name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two threads that others keep from their cores wait for one another most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def truths():
     """Return a function that gives the reference of a question, each worked out once."""

@@ -20,6 +20,15 @@ def drawn(seed=0, **changes):
     return make_inputs(DEFAULTS | changes, "cpu", torch.Generator().manual_seed(seed))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two threads that others keep from their cores wait for one another most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_shape_knows_its_parameters(model, size):
