@@ -173,18 +173,26 @@ def _planned(
     workload: Workload, one: Implementation, params: Params, device: str, environment: Environment
 ) -> PlannedCase:
     """Ask an implementation's requirements about a point; what they raise is a reason to skip it."""
-    case, memory = Case(workload.name, one.name, workload.point(params)), None
+    case, memory, ranks = Case(workload.name, one.name, workload.point(params)), None, 1
     try:
         cost = workload.cost(params)
         carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
-        skip = unmet(one.requires, environment, device)
+        ranks = one.requires.world_size(params) if one.requires.world_size else 1
+        skip = unmet(one.requires, environment, device) or _too_few(ranks, device, environment)
         if one.requires.unsupported and not skip:
             skip = one.requires.unsupported(params, device.partition(":")[0])
         if one.requires.memory:
-            memory = workload.input_bytes(params) + one.requires.memory(params)
+            memory = ranks * workload.input_bytes(params) + one.requires.memory(params)
     except Exception as error:
         return PlannedCase(case, skip=f"what it requires cannot be told: {type(error).__name__}: {error}")
-    return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out, dtype=one.dtype)
+    return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out, dtype=one.dtype, world_size=ranks)
+
+
+def _too_few(ranks: int, device: str, environment: Environment) -> str:
+    """Return why so many ranks cannot be had, each with a GPU of its own from the run's on; empty where they can."""
+    kind, _, index = device.partition(":")
+    there = len(environment.gpus) - int(index or 0)
+    return f"needs {ranks} GPUs from {device} on, and there are {there}" if kind == "cuda" and there < ranks else ""
 
 
 def _merged(first: Group, second: Group) -> Group:
@@ -213,7 +221,7 @@ def _fitted(group: Group, device: str, environment: Environment, sides: int) -> 
         for planned in group.cases
     )
     group = replace(group, cases=cases)
-    together = sides * sum((planned.memory or 0) + worker for planned in group.runnable)
+    together = sides * sum((planned.memory or 0) + worker * planned.world_size for planned in group.runnable)
     return replace(group, interleaved=together <= free * _USABLE)
 
 

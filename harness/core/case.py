@@ -58,6 +58,7 @@ class PlannedCase:
         launches: of this case, where it was given more than the policy has; 0 where it was not.
         hardware_flops: operations that the implementation carries out in one step; 0 where it declares none.
         dtype: of its products, where that is the implementation's choice; empty where an axis says it.
+        world_size: processes that take a step together.
     """
 
     case: Case
@@ -67,6 +68,7 @@ class PlannedCase:
     launches: int = 0
     hardware_flops: float = 0.0
     dtype: str = ""
+    world_size: int = 1
 
     @property
     def product_dtype(self) -> str:
@@ -122,6 +124,7 @@ def group_from_json(data: dict[str, Any]) -> Group:
             item.get("launches", 0),
             item.get("hardware_flops", 0.0),
             item.get("dtype", ""),
+            item.get("world_size", 1),
         )
         for item in data["cases"]
     )

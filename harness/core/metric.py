@@ -39,7 +39,9 @@ METRICS = {
     metric.name: metric
     for metric in (
         Metric("time", "s", "lower", "time of one step: device events on CUDA, wall clock elsewhere"),
-        Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of the worker", 0.05),
+        Metric("cpu_time", "s", "lower", "CPU time of one step over all threads of all ranks", 0.05),
+        Metric("rank_time", "s", None, "time of one step on each rank, one after the other; the slowest is the time"),
+        Metric("start_skew", "s", None, "time from the first rank's start of a sample to the last rank's"),
         Metric("host_time", "s", "lower", "time that the host spends in the call of one step on CUDA"),
         Metric("first_call", "s", "lower", "set-up and first step in a process whose compilers have no cache", *_ONCE),
         Metric("first_call_cached", "s", "lower", "the same, where an earlier launch has filled the caches", *_ONCE),

@@ -141,8 +141,10 @@ class Requires:
         device: ``"cuda"`` or ``"cpu"``; None runs on either.
         capability: the least CUDA compute capability, e.g. ``(8, 0)``.
         modules: importable modules that it needs.
-        memory: ``params -> bytes`` beyond the inputs at the peak of a step, so that a case that cannot fit is
-            skipped and not attempted.
+        memory: ``params -> bytes`` beyond the inputs at the peak of a step, of all ranks together, so that a case
+            that cannot fit is skipped and not attempted.
+        world_size: ``params -> ranks``, the processes that take a step together under ``torch.distributed``, which is
+            set up when the implementation is; None is one process, without.
         unsupported: ``(params, device kind) -> reason``; an empty reason means that the point is supported.
     """
 
@@ -150,6 +152,7 @@ class Requires:
     capability: tuple[int, int] | None = None
     modules: tuple[str, ...] = ()
     memory: Callable[[Params], int] | None = None
+    world_size: Callable[[Params], int] | None = None
     unsupported: Callable[[Params, str], str] | None = None
 
 

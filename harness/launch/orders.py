@@ -9,11 +9,14 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import time
 import traceback
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
+from harness.launch.gang import Gang, RankError
 from harness.launch.worker import MissingError, Worker, WrongError
 
 if TYPE_CHECKING:
@@ -23,29 +26,39 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
-def serve(connection: socket.socket, spec: Mapping[str, Any]) -> None:
-    """Carry out orders until the parent closes the connection; never returns to the caller's code."""
+def serve(connection: socket.socket, spec: Mapping[str, Any]) -> NoReturn:
+    """Carry out orders until whoever gives them closes the connection; never returns to the caller's code.
+
+    A rank that does not lead ends at its first fault, so that no other rank waits for it.
+    """
+    gang = Gang(spec, connection, serve)
     own = os.getpid()
-    worker = Worker(spec)
+    worker = Worker(spec, gang)
     with connection.makefile("rw", encoding="utf-8") as line:
         for order in line:
-            reply = _carry_out(worker, json.loads(order))
+            reply = gang.carry_out(json.loads(order), partial(_carry_out, worker))
             if os.getpid() != own:
                 os._exit(0)  # a child that the implementation forked and let run on
             line.write(json.dumps(reply) + "\n")
             line.flush()
+            if gang.rank and reply["status"] != OK:
+                os._exit(1)
+    gang.end()
     atexit._run_exitfuncs()
     os._exit(0)
 
 
-def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
-    name = order.pop("pass")
+def _carry_out(worker: Worker, order: Mapping[str, Any]) -> dict[str, Any]:
+    name = order["pass"]
+    arguments = {key: value for key, value in order.items() if key != "pass"}
     try:
-        samples = getattr(worker, name)(**order)
+        samples = getattr(worker, name)(**arguments)
     except MissingError as error:
         return _reply(SKIPPED, str(error))
     except WrongError as error:
         return _reply(INCORRECT, str(error), error.samples)
+    except RankError as error:
+        return _reply(error.status, f"{name}: {error}")
     except BaseException as error:
         traceback.print_exc()
         return _reply(*_fault(name, error))
@@ -55,6 +68,7 @@ def _carry_out(worker: Worker, order: dict[str, Any]) -> dict[str, Any]:
 def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
     return {
         "status": status,
+        "at": time.monotonic(),
         "message": message.encode(errors="replace").decode(),
         "samples": [astuple(one) for one in samples or []],
     }

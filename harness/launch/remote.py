@@ -195,7 +195,7 @@ class Worker:
             self._end(TIMEOUT, f"{name}: no answer within the {self._timeout_s:g} s of a case in a launch")
             return None
         if not line:
-            self._end(CRASHED, name)
+            self._end(CRASHED, name, died=True)
             return None
         try:
             reply = json.loads(line)
@@ -226,15 +226,15 @@ class Worker:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _end(self, status: str, message: str, *, blame_left: bool = False) -> None:
+    def _end(self, status: str, message: str, *, died: bool = False, blame_left: bool = False) -> None:
         """Close the connection, wait for the process, kill what it left, and settle the status."""
         self._connection.close()
-        if status not in (OK, CRASHED):
+        if status != OK and not died:
             self._signal(signal.SIGKILL)
         os.close(self._pidfd)
         self._pidfd = -1
         end = self._server.reap(self._pid)
-        if status == CRASHED or (blame_left and end["code"]):
+        if died or (blame_left and end["code"]):
             status, message = _explain(end["code"], message, _oom_kills() > self._kills_before)
         elif blame_left:
             names = ", ".join(end["left"][:5])

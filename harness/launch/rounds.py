@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial, utc_now
-from harness.detect import available_memory
+from harness.detect import available_memory, usable_cpus
 from harness.launch.energy import no_energy
 from harness.sampler import is_precise
 
@@ -117,7 +117,7 @@ def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[s
     if path.with_name(path.name + ".1").exists():
         return None
     turns.report(planned.case.group, "reference", 0.0)
-    worker = _start(turns, side, planned, others=0)
+    worker = _start(turns, side, replace(planned, world_size=1), others=0)
     for order in ("prepare", "reference"):
         if worker.alive:
             worker.ask(order)
@@ -142,6 +142,7 @@ def _enter(turns: Turns, group: Group, side: int, planned: PlannedCase, entrants
         _observe(turns, one, others)
     _ask(turns, one, "warm_up", limit_s=turns.budget_s * _WARM_UP)
     one.flags += () if worker.steady else ("not_steady",)
+    one.flags += ("contended_ranks",) if _contended(turns, planned) else ()
     return one
 
 
@@ -210,13 +211,25 @@ def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker
         "params": case.params,
         "device": policy.device,
         "mode": policy.mode,
-        "threads": policy.threads,
+        "threads": _threads(turns, planned),
+        "world_size": planned.world_size,
         "seed": policy.seed,
         "reference": str(_reference_path(turns, side, planned)),
     }
     limit = max(int(_MEMORY_SHARE * available_memory()) - others, planned.memory or 0, _LEAST_MEMORY)
     # On CUDA the driver maps address space by the terabyte, which a limit would refuse.
     return turns.servers[side].fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
+
+
+def _threads(turns: Turns, planned: PlannedCase) -> int:
+    """Return the threads of each rank: those of the policy, divided."""
+    return max(1, turns.policy.threads // planned.world_size)
+
+
+def _contended(turns: Turns, planned: PlannedCase) -> bool:
+    """Whether ranks wait for each other's cores, so that their time does not say how the case scales."""
+    on_cores = turns.policy.device == "cpu" and planned.world_size > 1
+    return on_cores and planned.world_size * _threads(turns, planned) > usable_cpus()
 
 
 def _reference_path(turns: Turns, side: int, planned: PlannedCase) -> Path:

@@ -15,9 +15,11 @@ import torch
 
 from harness.catalog import load_catalog
 from harness.core.errors import UsageError
+from harness.core.metric import PRIMARY
 from harness.core.trial import Sample
 from harness.launch.checking import compare, tensors
 from harness.launch.energy import measure_step
+from harness.launch.gang import sample_at
 from harness.launch.planted import slowed
 from harness.probes.cuda_events import CudaClock
 from harness.probes.device_memory import device_peaks
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.core.workload import Check, Implementation, Params, Reference, Step, Workload
+    from harness.launch.gang import Gang
+    from harness.probes import Clock
     from harness.probes.nvml import Device
 
 
@@ -43,10 +47,12 @@ class Worker:
         spec: ``workload``, ``implementation``, ``params``, ``device``, ``mode``, ``threads``, ``seed``,
             ``sources``, ``planted``, ``revision`` (whether the content is another revision's, which may lack the case)
             and ``reference`` (the path of the reference files without ``.<draw>``).
+        gang: the ranks that it is one of.
     """
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: Mapping[str, Any], gang: Gang) -> None:
         self._spec = spec
+        self._gang = gang
         self._threads_before: set[int] = set()
         self._inputs: Any = None
         self._step: Step = lambda: None
@@ -70,7 +76,9 @@ class Worker:
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
         if self._spec["revision"]:
             self._look_up()
-        self._clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
+        self._gang.join(self._spec["device"])
+        clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
+        self._clock: Clock = self._gang.clock(clock)
         self._threads_before = {thread.ident or 0 for thread in threading.enumerate()}
         return []
 
@@ -136,12 +144,21 @@ class Worker:
         machine = Machine()
         machine.start()
         samples = take_turn(self._clock, self._step, self._pace, round, slice_s)
+        samples += self._gang.rank_times(self._clock, round, sum(one.metric == PRIMARY for one in samples))
         observed = machine.stop() | (self._gpu.state() if self._gpu else {})
         return samples + [Sample(metric, value, round) for metric, value in observed.items()]
 
+    def sample(self, block: int, at: float) -> list[Sample]:
+        """Take one sample of a rank that does not lead, from a moment of ``time.perf_counter`` on."""
+        gc.disable()
+        values, _ = sample_at(self._clock, self._step, block, at)
+        gc.enable()
+        return [Sample(metric, value) for metric, value in values.items()]
+
     def energy(self, tick: tuple[float, float] | None, wanted: float) -> list[Sample]:
         """Loop the step under the device's meter; nothing is timed meanwhile."""
-        return measure_step(self._spec["device"], self._step, self._pace.step_s, self._spec["seed"], tick, wanted)
+        step = self._gang.together(self._step)
+        return measure_step(self._spec["device"], step, self._pace.step_s, self._spec["seed"], tick, wanted)
 
     def recheck(self) -> list[Sample]:
         """Compare once more, on other inputs written over the first.
@@ -166,6 +183,7 @@ class Worker:
             for thread in threading.enumerate()
             if thread.ident not in self._threads_before and not _is_torch(thread)
         ]
+        self._gang.leave()
         if left:
             raise RuntimeError(f"left {len(left)} thread{'s' if len(left) > 1 else ''} running: {', '.join(left)}")
         return []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from implementations._training.inputs import BATCHES, MOMENTS, shape_of
+from implementations._training.course import Course
+from implementations._training.inputs import MOMENTS, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,24 +83,12 @@ class Taken:
 
 
 def training(x: TrainingInputs, begin: Begin) -> Step:
-    """Return the step of a method, which goes on from where the last one ended, with the next batch.
-
-    What is trained is a copy of the inputs' parameters. Where those have been written over, which raises their
-    versions, the step begins again; while steps are timed nothing is written, so that they never do.
-    """
-
-    def versions() -> list[int]:
-        return [tensor._version for tensor in (*x.parameters.values(), x.batches, x.labels)]
-
-    method, begun, taken = begin(x), versions(), 0
+    """Return the step of a method, which goes on from where the last one ended, with the next batch."""
+    course = Course(x, begin)
 
     def step() -> Taken:
-        nonlocal method, begun, taken
-        if begun != versions():
-            method, begun, taken = begin(x), versions(), 0
-        loss = method.train(x.batches[taken % BATCHES], x.labels[taken % BATCHES], x.passes)
-        taken += 1
-        return Taken(loss, method, x, begin)
+        method, batch, labels = course.next()
+        return Taken(method.train(batch, labels, x.passes), method, x, begin)
 
     return step
 

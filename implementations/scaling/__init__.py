@@ -1,0 +1,1 @@
+"""Scaling: how a step of training divides over processes."""
