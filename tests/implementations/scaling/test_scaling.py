@@ -1,0 +1,99 @@
+"""Ranks that are real processes over gloo: they train as one does, and faults show."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing
+
+from implementations.scaling import workload as scaling
+from implementations.scaling._ring import ring_all_reduce
+
+PARALLEL = ("per_parameter_allreduce", "flat_allreduce", "ring_allreduce", "ddp")
+DEFAULTS = {axis.name: axis.parse(axis.default) for axis in scaling.workload.axes} | {"batch": 2, "seq": 16}
+RANKS = 3
+# What is put into an implementation's source: SUM for mean, a skipped parameter, ranks that do not
+# synchronise, and ranks of which all but one forget to update a parameter.
+FAULTS = (
+    ("per_parameter_allreduce", "parameter.grad /= ranks", "pass", "gradient_error"),
+    ("ring_allreduce", "flat /= ranks", "pass", "gradient_error"),
+    ("per_parameter_allreduce", "in model.parameters():", "in list(model.parameters())[1:]:", "gradient_error"),
+    ("flat_allreduce", "torch.distributed.all_reduce(flat)", "flat *= ranks", "gradient_error"),
+    (
+        "flat_allreduce",
+        "make_optimizer(model.parameters())",
+        "make_optimizer(list(model.parameters())[torch.distributed.get_rank() :])",
+        "parameters differ between ranks",
+    ),
+)
+
+
+def draw(**changes):
+    return scaling.workload.make_inputs(DEFAULTS | {"world_size": RANKS} | changes, "cpu", torch.manual_seed(0))
+
+
+def build(name, old="", new=""):
+    """Return an implementation, or what it is with a fault in its source."""
+    module = importlib.import_module(f"implementations.scaling.{name}")
+    text = Path(module.__file__).read_text()
+    assert not old or text.count(old) == 1
+    planted = types.ModuleType(name)
+    exec(compile(text.replace(old, new) if old else text, name, "exec"), planted.__dict__)
+    return getattr(planted, name)
+
+
+def on_ranks(folder, function):
+    """Call a function on every rank, each a process of its own, and return what each returned."""
+    torch.multiprocessing.start_processes(_rank, (str(folder), function), RANKS, start_method="fork")
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(RANKS)]
+
+
+def _rank(rank, folder, function):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=RANKS)
+    torch.save(function(), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def judged(make, truth, **changes):
+    """Return what the check, and if that finds nothing the examination, say."""
+    taken = make(draw(**changes))()
+    return scaling.check(taken, truth).fault or scaling.examine(taken, truth).fault
+
+
+@pytest.mark.parametrize("changes", [{}, {"model": "mlp", "scale": "strong", "batch": 6, "optimizer": "sgd"}])
+def test_ranks_train_as_one_process_does_and_stay_together_bit_by_bit(tmp_path, changes):
+    truth = scaling.reference(draw(**changes))
+    assert judged(build("single"), truth, **changes) == ""
+    found = on_ranks(tmp_path, lambda: [judged(build(name), truth, **changes) for name in PARALLEL])
+    assert found == [[""] * len(PARALLEL)] * RANKS
+
+
+def test_faults_of_ranks_are_rejected(tmp_path):
+    truth = scaling.reference(draw())
+    found = on_ranks(tmp_path, lambda: [judged(build(name, old, new), truth) for name, old, new, _ in FAULTS])
+    for (name, _, new, words), faults in zip(FAULTS, zip(*found, strict=True), strict=True):
+        assert all(words in fault for fault in faults), (name, new, faults)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000003])
+def test_the_ring_sums_as_the_library_does_and_sends_what_the_formula_says(tmp_path, size):
+    def both():
+        ours = torch.arange(size, dtype=torch.float32) % 7 + torch.distributed.get_rank()
+        library = ours.clone()
+        torch.distributed.all_reduce(library)
+        sent = ring_all_reduce(ours)
+        return torch.equal(ours, library), sent
+
+    found = on_ranks(tmp_path, both)
+    assert all(equal for equal, _ in found)
+    assert sum(sent for _, sent in found) == 2 * (RANKS - 1) * 4 * size
+
+
+def test_a_batch_without_equal_shares_is_no_question():
+    with pytest.raises(ValueError, match="4 cannot be shared equally by 3 ranks"):
+        scaling.settle(DEFAULTS | {"world_size": 3, "scale": "strong", "batch": 4})

@@ -1,0 +1,155 @@
+"""Gangs of real ranks through the real command: what is reported of them, and how they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.core.run import Run
+from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, TIMEOUT, Trial
+from harness.store.read import read_run
+
+BENCH = Path(sys.executable).with_name("bench")
+PLUG_IN = '''
+from __future__ import annotations
+import os
+import signal
+import time
+import torch
+from harness import Axis, Reference, Requires, Workload, implementation
+
+dist = torch.distributed
+axes = (Axis.integer("n", 3, "Rows."),)
+work = Workload("work", "Sum.", axes, lambda p, d, g: torch.rand(p["n"], generator=g), lambda x: Reference(3 * x),
+                "alone")
+ranks = Requires(world_size=lambda params: 3)
+
+def summed(x):
+    y = x.clone()
+    dist.all_reduce(y)
+    return y
+
+def only(rank, act):
+    """Return a step that sums, before which one rank acts from its third call on."""
+    calls = 0
+    def make(x):
+        def step():
+            nonlocal calls
+            calls += 1
+            if calls > 2 and dist.get_rank() == rank:
+                act()
+            return summed(x)
+        return step
+    return make
+
+@implementation("work")
+def alone(x):
+    """One process."""
+    return lambda: 3 * x
+
+@implementation("work", requires=ranks)
+def a_sums(x):
+    """Sum."""
+    return lambda: summed(x)
+
+@implementation("work", requires=ranks)
+def b_is_killed(x):
+    """Sum, with a rank that dies."""
+    return only(1, lambda: os.kill(os.getpid(), signal.SIGKILL))(x)
+
+@implementation("work", requires=ranks)
+def c_raises(x):
+    """Sum, with a rank that fails."""
+    def fail():
+        raise ValueError("not today")
+    return only(2, fail)(x)
+
+@implementation("work", requires=ranks)
+def d_hangs(x):
+    """Sum, with a rank that never comes."""
+    return only(1, lambda: time.sleep(3600))(x)
+
+@implementation("work", requires=ranks)
+def e_wrong_on_one(x):
+    """Sum, and one rank has something else."""
+    return lambda: summed(x) + (dist.get_rank() == 2)
+
+@implementation("work", requires=ranks)
+def f_lags(x):
+    """Sleep, one rank longer, and wait for nobody."""
+    def step():
+        time.sleep(0.05 if dist.get_rank() == 1 else 0.001)
+        return 3 * x
+    return step
+'''
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run all of them one after the other, and see that nothing is left."""
+    place = tmp_path_factory.mktemp("gang")
+    (place / "mine.py").write_text(PLUG_IN)
+    options = ("--load", "mine.py", "--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2")
+    environment = {**os.environ, "TMPDIR": str(place)}
+    command = (BENCH, "run", "work", *options)
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    assert [one for one in psutil.process_iter() if carries(one, str(place))] == []
+    (folder,) = (place / "results").iterdir()
+    return read_run(folder)
+
+
+def carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get("TMPDIR") == mark
+    except psutil.Error:
+        return False
+
+
+def trial(run: Run, name: str) -> Trial:
+    (found,) = [one for one in run.trials if one.case.implementation == name]
+    return found
+
+
+def values(trial: Trial, metric: str) -> list[float]:
+    return [sample.value for sample in trial.samples if sample.metric == metric]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("a_sums", OK, ""),
+        ("b_is_killed", CRASHED, "rank 1 died of SIGKILL"),
+        ("c_raises", ERROR, "rank 2: "),
+        ("c_raises", ERROR, "ValueError: not today"),
+        ("d_hangs", TIMEOUT, "no answer within the 6 s"),
+        ("e_wrong_on_one", INCORRECT, "rank 2: max_abs_error 1 exceeds 0"),
+        ("f_lags", OK, ""),
+    ],
+)
+def test_the_end_of_a_rank_is_the_end_of_its_case_and_of_no_other(run: Run, name: str, status: str, words: str) -> None:
+    found = trial(run, name)
+    assert (found.status, words in found.message) == (status, True), found.message
+
+
+def test_the_slowest_rank_is_what_counts_and_each_is_kept(run: Run) -> None:
+    found = trial(run, "f_lags")
+    times, ranks = values(found, "time"), values(found, "rank_time")
+    assert min(times) > 0.049
+    assert len(ranks) == 3 * len(times)
+    for index, slowest in enumerate(times):
+        leader, laggard, last = ranks[3 * index : 3 * index + 3]
+        assert slowest == laggard > max(leader, last)
+    assert len(values(found, "start_skew")) == len(times)
+
+
+def test_more_ranks_than_cores_are_flagged(run: Run) -> None:
+    cores = len(os.sched_getaffinity(0))
+    (flags,) = {sample.flags for sample in trial(run, "f_lags").samples if sample.metric == "time"}
+    assert ("contended_ranks" in flags) == (cores < 3)
+    assert not any("contended_ranks" in sample.flags for sample in trial(run, "alone").samples)
