@@ -112,4 +112,7 @@ def requires(*, ranks: bool = True, copies: int = 0) -> Requires:
         each = 4 * (2 + moments + copies) * shape.parameters(seq)
         return each * (on_ranks(params) if ranks else 1) + 4 * shape.activations(joint_batch(params), seq)
 
-    return Requires(memory=memory, world_size=on_ranks if ranks else None)
+    def unsupported(params: Params, device: str) -> str:
+        return "one rank has nobody to share with: see single" if ranks and on_ranks(params) == 1 else ""
+
+    return Requires(memory=memory, world_size=on_ranks if ranks else None, unsupported=unsupported)
