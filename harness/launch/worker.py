@@ -111,7 +111,7 @@ class Worker:
         def region() -> None:
             self._build(inputs)()
 
-        peaks = peak_resident(region)
+        peaks = peak_resident(region, 0.0) if self._gang.size > 1 else peak_resident(region)  # ranks meet in a region
         peaks |= device_peaks(self._spec["device"], region) if self._on_cuda else peak_allocated(region)
         return [Sample(metric, value) for metric, value in peaks.items()]
 

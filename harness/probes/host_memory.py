@@ -23,7 +23,7 @@ _M_MMAP_THRESHOLD, _THRESHOLD = -3, 1 << 16
 _LAPS, _LAPS_S = 64, 0.2
 
 
-def peak_resident(region: Callable[[], Any]) -> dict[str, float]:
+def peak_resident(region: Callable[[], Any], limit_s: float = _LAPS_S) -> dict[str, float]:
     """Run a region in laps, after one for rehearsal, and return how far the resident set grew in it, in bytes.
 
     Both ends come from ``ru_maxrss``, reset in between, which the kernel reads from counters that it keeps by core and
@@ -32,13 +32,17 @@ def peak_resident(region: Callable[[], Any]) -> dict[str, float]:
     gets a single lap, which is then off by a batch a core at most.
 
     Changes how this process allocates, for good: a process that measures memory should measure nothing else.
+
+    Args:
+        region: what is measured.
+        limit_s: no lap begins after so long; at 0 there is one, and so as many in every process.
     """
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_MMAP_THRESHOLD, _THRESHOLD)
     region()  # what is loaded, compiled and cached the first time is not what a step needs
     dither = mmap.mmap(-1, _LAPS * mmap.PAGESIZE)
     peaks = []
-    end = time.perf_counter() + _LAPS_S
+    end = time.perf_counter() + limit_s
     for lap in range(_LAPS):
         gc.collect()
         libc.malloc_trim(0)

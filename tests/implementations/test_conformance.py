@@ -43,9 +43,10 @@ POINTS = {
         {"batch": "2", "seq": "16", "pass": "forward_backward", "optimizer": "sgd"},
         {"batch": "2", "model": "mlp"},
     ],
+    "scaling": [{"batch": "2", "seq": "16"}, {"batch": "4", "model": "mlp", "scale": "strong", "optimizer": "sgd"}],
 }
 # A step of training goes on from the last one, so that only a first one has an answer.
-GOING_ON = {"precision"}
+GOING_ON = {"precision", "scaling"}
 # What compiles for a quarter of a minute is tried at the first point, and at the first that has gradients.
 COMPILED = {"naive_compiled", "flex_attention"}
 
@@ -78,6 +79,8 @@ def test_an_implementation_has_a_sentence_of_help(one: Implementation) -> None:
 def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Implementation) -> None:
     if reason := unmet(one.requires, detect(), "cpu"):
         pytest.skip(reason)
+    if one.requires.world_size:
+        pytest.skip("ranks are tried as ranks, by the tests of their workload")
     workload = CATALOG.workload(one.workload)
     for params in points_of(one):
         if one.requires.unsupported and one.requires.unsupported(params, "cpu"):

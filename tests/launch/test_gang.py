@@ -29,6 +29,8 @@ work = Workload("work", "Sum.", axes, lambda p, d, g: torch.rand(p["n"], generat
                 "alone")
 ranks = Requires(world_size=lambda params: 3)
 
+taken = []
+
 def summed(x):
     y = x.clone()
     dist.all_reduce(y)
@@ -78,6 +80,18 @@ def d_hangs(x):
 def e_wrong_on_one(x):
     """Sum, and one rank has something else."""
     return lambda: summed(x) + (dist.get_rank() == 2)
+
+@implementation("work", requires=ranks)
+def g_goes_on(x):
+    """Sum, after which one rank has more to do the first time."""
+    def step():
+        time.sleep(0.02)
+        y = summed(x)
+        if dist.get_rank() == 1 and not taken:
+            time.sleep(0.15)
+        taken.append(y)
+        return y
+    return step
 
 @implementation("work", requires=ranks)
 def f_lags(x):
@@ -130,6 +144,7 @@ def values(trial: Trial, metric: str) -> list[float]:
         ("d_hangs", TIMEOUT, "no answer within the 6 s"),
         ("e_wrong_on_one", INCORRECT, "rank 2: max_abs_error 1 exceeds 0"),
         ("f_lags", OK, ""),
+        ("g_goes_on", OK, ""),
     ],
 )
 def test_the_end_of_a_rank_is_the_end_of_its_case_and_of_no_other(run: Run, name: str, status: str, words: str) -> None:
