@@ -78,6 +78,9 @@ def load_catalog(files: Iterable[str] = (), *, lazily: bool = True) -> Catalog:
         for source, load in _sources(catalog.sources):
             _collect(catalog, source, load)
     for path in sorted(_content_folder("suites").glob("*.toml")):
+        if path.stem in catalog.workloads:
+            catalog.broken.append(f"suite {path}: a workload has that name, and would be run in its place")
+            continue
         try:
             catalog.suites[path.stem] = read_suite(path)
         except UsageError as error:

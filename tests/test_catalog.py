@@ -132,3 +132,15 @@ def test_workloads_of_a_users_file_are_found(tmp_path: Path) -> None:
     catalog = load_catalog([plugin(tmp_path, "own.py", text + MINE.replace("calibration", "own"))])
     assert isinstance(catalog.workload("own"), Workload)
     assert catalog.broken == []
+
+
+def test_a_suite_that_a_workload_hides_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from harness import Axis, Reference, Workload\n"
+        "axes = (Axis.integer('n', 1, 'Size.'),)\n"
+        "work = Workload('smoke', 'Help.', axes, lambda p, d, g: None, Reference, 'plain')\n"
+    )
+    catalog = load_catalog([str(file)])
+    assert "smoke" not in catalog.suites
+    assert any("smoke.toml: a workload has that name" in line for line in catalog.broken)
