@@ -7,17 +7,16 @@ Only passes that time or loop the step are led: there the leader decides, sample
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
-import signal
 import socket
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.core.metric import PRIMARY
 from harness.core.trial import CRASHED, OK, Sample
+from harness.launch.orphans import cause_of_end, die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     Serve = Callable[[socket.socket, Mapping[str, Any]], NoReturn]
 
 _LED = ("warm_up", "turn", "energy")
-_PR_SET_PDEATHSIG = 1
 # From when a sample is ordered to when all ranks start it: a peer wakes up and reads its order in a tenth of that.
 _LEAD_S = 1e-3
 # Sleep until so long before the start, and spin from there.
@@ -149,7 +147,7 @@ class Gang:
 
     def _become_peer(self, spec: Mapping[str, Any], rank: int, leader: socket.socket, serve: Serve) -> NoReturn:
         # Should the leader be killed before this call, the parent finds the peer among its descendants.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         kind, _, index = spec["device"].partition(":")
         device = f"{kind}:{int(index) + rank}" if index else kind
         serve(leader, {**spec, "rank": rank, "device": device, "store": self._store})
@@ -211,8 +209,7 @@ class _Peer:
 
     def _raise_end(self) -> NoReturn:
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        known = {-one.value: f"died of {one.name}" for one in signal.Signals}
-        raise RankError(CRASHED, f"rank {self.rank} {known.get(code, f'exited with code {code}')}")
+        raise RankError(CRASHED, f"rank {self.rank} {cause_of_end(code)}")
 
 
 def sample_at(clock: Clock, step: Step, block: int, at: float) -> tuple[dict[str, float], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
 # How long helpers of an ended worker (compiler pools, say) may take to notice, and what is killed to be gone.
 _GRACE_S, _GONE_S = 0.5, 5.0
 # Whoever is killed may leave children of its own, which are adopted in turn.
@@ -22,6 +23,19 @@ _GENERATIONS = 10
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent dies; otherwise that would be the init process."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def cause_of_end(code: int) -> str:
+    """Say how a process ended, by its exit code, which is minus the signal that it died of."""
+    if code >= 0:
+        return f"exited with code {code}"
+    known = {one.value: one.name for one in signal.Signals}
+    return f"died of {known.get(-code, f'signal {-code}')}"
 
 
 def descendants(pid: int) -> list[int]:

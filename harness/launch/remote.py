@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
 from harness.launch import log
-from harness.launch.orphans import adopt_orphans, descendants, end_orphans
+from harness.launch.orphans import adopt_orphans, cause_of_end, descendants, end_orphans
 from harness.launch.server import MESSAGE
 
 if TYPE_CHECKING:
@@ -274,13 +274,9 @@ def _path(side: Side) -> dict[str, str]:
 
 def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:
     """Name the end of a worker that did not answer."""
-    if code >= 0:
-        return CRASHED, f"{name}: the process exited with code {code}"
-    known = {one.value: one.name for one in signal.Signals}
-    cause = known.get(-code, f"signal {-code}")
     if code == -signal.SIGKILL and oom_killed:
         return OOM, f"{name}: killed by the kernel for want of memory"
-    return CRASHED, f"{name}: died of {cause}"
+    return CRASHED, f"{name}: {'the process ' if code >= 0 else ''}{cause_of_end(code)}"
 
 
 def _oom_kills() -> int:

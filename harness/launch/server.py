@@ -7,7 +7,6 @@ server share one address layout: that is why a run starts several servers.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import gc
 import json
@@ -21,9 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.launch.orphans import adopt_orphans, end_orphans
+from harness.launch.orphans import adopt_orphans, die_with_parent, end_orphans
 
-_PR_SET_PDEATHSIG = 1
 MESSAGE = 1 << 16
 # How long a worker that was told to end may take for its exit handlers.
 _GRACE_S = 5.0
@@ -71,7 +69,7 @@ def _become_worker(log: int, memory_limit: int) -> None:
     """Make the fork a session of its own, which writes to its log and goes first when memory ends."""
     os.setsid()
     adopt_orphans()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(log, 1)

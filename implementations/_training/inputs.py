@@ -84,6 +84,12 @@ def make_inputs(params: Params, device: str, generator: torch.Generator) -> Trai
     )
 
 
+def input_bytes(params: Params) -> int:
+    """Return the size of the parameters in float32, and of the batches with their labels."""
+    shape, batch, seq = shape_of(params), int(params["batch"]), int(params["seq"])
+    return 4 * shape.parameters(seq) + BATCHES * shape.batch_bytes(batch, seq)
+
+
 def _drawn(
     shape: Shape, batch: int, seq: int, device: str | torch.device, generator: torch.Generator
 ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -118,8 +118,7 @@ def _overflow_fault(taken: Taken) -> str:
 
 def _state(method: Method) -> list[Tensor]:
     """Return the parameters, their masters, and the moments."""
-    moments = (value for state in method.optimizer.state.values() for value in state.values())
-    return [*method.weights(), *method.trained(), *(value for value in moments if isinstance(value, torch.Tensor))]
+    return [*method.weights(), *method.trained(), *method.moments()]
 
 
 def _vanished(taken: Taken, exact: Iterable[Tensor]) -> float:
@@ -153,12 +152,11 @@ def _kept(taken: Taken) -> dict[str, float]:
         gradients = (tensor.grad for tensor in {*method.weights(), *method.trained()} if tensor.grad is not None)
         sizes["gradient_memory"] = sum(_storages(gradients).values())
     if x.passes == STEP:
-        moments = (value for state in method.optimizer.state.values() for value in state.values())
-        sizes["optimizer_memory"] = sum(_storages(moments).values())
+        sizes["optimizer_memory"] = sum(_storages(method.moments()).values())
     return sizes
 
 
-def _storages(tensors: Iterable[Any]) -> dict[int, int]:
+def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:
     """Return the bytes of each storage by its address."""
-    found = (tensor.untyped_storage() for tensor in tensors if isinstance(tensor, torch.Tensor))
+    found = (tensor.untyped_storage() for tensor in tensors)
     return {storage.data_ptr(): storage.nbytes() for storage in found}

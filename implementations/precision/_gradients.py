@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from implementations._training.gradients import differentiated, distance, gradients_of, norm
 from implementations.precision._method import STEP, clip
 
 if TYPE_CHECKING:
@@ -31,14 +32,12 @@ def of_first_step(x: TrainingInputs, dtype: torch.dtype) -> tuple[float, list[Te
 
     Where a step updates they are clipped, and the norm is that from before.
     """
-    model = x.make_model(x.parameters, dtype)
-    loss = model(x.batches[0], x.labels[0])
-    loss.backward()
+    model, loss = differentiated(x, dtype)
     parameters = list(model.parameters())
-    before = norm([parameter.grad.double() for parameter in parameters])
+    before = norm(gradients_of(parameters))
     if x.passes == STEP:
         clip(parameters)
-    return loss.item(), [parameter.grad.double() for parameter in parameters], before
+    return loss.item(), gradients_of(parameters), before
 
 
 def rounding_errors(x: TrainingInputs, exact: Sequence[Tensor]) -> dict[str, float]:
@@ -82,24 +81,5 @@ def left_by(method: Method, x: TrainingInputs, passes: str) -> list[Tensor]:
 
 def _found(method: Method, passes: str) -> list[Tensor]:
     if passes == STEP:
-        return [parameter.grad.double() for parameter in method.trained()]
-    return [parameter.grad.double() / method.factor() for parameter in method.weights()]
-
-
-def cosine(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    """Return the cosine between two sets of gradients, each taken as one vector."""
-    return _dot(a, b) / (norm(a) * norm(b))
-
-
-def distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    """Return the norm of a - b over that of b."""
-    return norm([one - other for one, other in zip(a, b, strict=True)]) / norm(b)
-
-
-def norm(a: Sequence[Tensor]) -> float:
-    """Return the norm of a set of gradients, taken as one vector."""
-    return _dot(a, a) ** 0.5
-
-
-def _dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:
-    return sum(torch.dot(one.flatten(), other.flatten()).item() for one, other in zip(a, b, strict=True))
+        return gradients_of(method.trained())
+    return [gradient / method.factor() for gradient in gradients_of(method.weights())]

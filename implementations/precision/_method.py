@@ -57,6 +57,11 @@ class Method:
         """Return what the optimiser changes, in the same order."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
+    def moments(self) -> list[Tensor]:
+        """Return what the optimiser keeps of each parameter."""
+        kept = (value for state in self.optimizer.state.values() for value in state.values())
+        return [value for value in kept if isinstance(value, torch.Tensor)]
+
     def factor(self) -> float:
         """Return the factor on gradients at the moment."""
         return self.scale() if self.scale else 1.0

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Check, Reference
+from implementations._training.gradients import cosine, distance
 from implementations.precision._examination import curves, in_float32
-from implementations.precision._gradients import (
-    ROUNDING,
-    cosine,
-    distance,
-    fault_of,
-    left_by,
-    of_first_step,
-    rounding_errors,
-)
+from implementations.precision._gradients import ROUNDING, fault_of, left_by, of_first_step, rounding_errors
 from implementations.precision._method import FORWARD, STEP
 
 if TYPE_CHECKING:

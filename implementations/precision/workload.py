@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import Axis, Cost, Params, Published, Workload
-from implementations._training.inputs import AXES, BATCHES, make_inputs, settle, shape_of
+from implementations._training.inputs import AXES, input_bytes, make_inputs, settle, shape_of
 from implementations.precision._examination import examine
 from implementations.precision._method import BACKWARD, FORWARD, PASSES, STEP
 from implementations.precision._proof import check, reference
@@ -14,12 +14,6 @@ def cost(params: Params) -> Cost:
     forward = shape_of(params).forward_flops(int(params["batch"]), int(params["seq"]))
     passes = {FORWARD: 1, BACKWARD: 3, STEP: 3}[str(params["pass"])]
     return Cost(flops=forward * passes, items=int(params["batch"]))
-
-
-def input_bytes(params: Params) -> int:
-    """Return the size of the parameters in float32, and of the batches."""
-    shape, batch, seq = shape_of(params), int(params["batch"]), int(params["seq"])
-    return 4 * shape.parameters(seq) + BATCHES * shape.batch_bytes(batch, seq)
 
 
 workload = Workload(

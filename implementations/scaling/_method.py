@@ -9,6 +9,7 @@ import torch
 
 from harness import Requires
 from implementations._training.course import Course
+from implementations._training.gradients import gradients_of
 from implementations._training.inputs import MOMENTS, TrainingInputs, shape_of
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Method:
     differentiate: Callable[[Tensor, Tensor], Tensor]
 
     def gradients(self) -> list[Tensor]:
-        """Return the gradients of the last step, in the order of the parameters."""
-        return [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        """Return the gradients of the last step, in the order of the parameters, in float64."""
+        return gradients_of(list(self.model.parameters()))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Check, Reference
+from implementations._training.gradients import differentiated, distance, gradients_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from implementations.scaling._method import ScalingInputs, Taken
 
 # Gradients may have three times the error of one process in float32: ranks add in another order, by the rule of
@@ -22,8 +21,9 @@ _STEPS = 3
 
 def reference(x: ScalingInputs) -> Reference:
     """Return the gradients of one process on the first joint batch in float64, and the error of float32."""
-    exact, rounded = (_gradients(x, dtype) for dtype in (torch.float64, torch.float32))
-    return Reference({"gradients": exact, "error": _distance(rounded, exact)})
+    models = (differentiated(x, dtype)[0] for dtype in (torch.float64, torch.float32))
+    exact, rounded = (gradients_of(list(model.parameters())) for model in models)
+    return Reference({"gradients": exact, "error": distance(rounded, exact)})
 
 
 def check(taken: Taken, truth: Reference) -> Check:
@@ -31,7 +31,7 @@ def check(taken: Taken, truth: Reference) -> Check:
     ours, exact = taken.method.gradients(), truth.value["gradients"]
     if len(ours) != len(exact):
         return Check({}, f"{len(ours)} gradients, {len(exact)} expected")
-    error, bound = _distance(ours, exact), _FACTOR * truth.value["error"]
+    error, bound = distance(ours, exact), _FACTOR * truth.value["error"]
     fault = "" if error <= bound else f"gradient_error {error:.3g} exceeds {bound:.3g}"
     return Check({"gradient_error": error}, fault)
 
@@ -48,15 +48,3 @@ def examine(taken: Taken, truth: Reference) -> Check:
     apart = (ours.view(torch.int32) != first.view(torch.int32)).sum()
     torch.distributed.all_reduce(apart, torch.distributed.ReduceOp.MAX)
     return Check({}, f"{int(apart)} parameters differ between ranks after {_STEPS} steps" if apart else "")
-
-
-def _gradients(x: ScalingInputs, dtype: torch.dtype) -> list[Tensor]:
-    model = x.make_model(x.parameters, dtype)
-    loss = model(x.batches[0].to(dtype) if x.batches.is_floating_point() else x.batches[0], x.labels[0])
-    return [gradient.double() for gradient in torch.autograd.grad(loss, list(model.parameters()))]
-
-
-def _distance(ours: list[Tensor], exact: list[Tensor]) -> float:
-    """Return how far gradients lie from the exact ones, over the norm of these."""
-    squares = sum(((one.double() - other) ** 2).sum().item() for one, other in zip(ours, exact, strict=True))
-    return float((squares / sum((one**2).sum().item() for one in exact)) ** 0.5)

@@ -27,8 +27,7 @@ def cost(params: Params) -> Cost:
 
 def input_bytes(params: Params) -> int:
     """Return the size of the parameters in float32 and of the joint batches, which every rank has."""
-    shape, seq = beginnings.shape_of(params), int(params["seq"])
-    return 4 * shape.parameters(seq) + beginnings.BATCHES * shape.batch_bytes(joint_batch(params), seq)
+    return beginnings.input_bytes({**params, "batch": joint_batch(params)})
 
 
 def settle(params: Params) -> Params:
