@@ -23,8 +23,13 @@ def differentiated(x: TrainingInputs, dtype: torch.dtype) -> tuple[nn.Module, Te
 
 
 def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradients that parameters have, in float64."""
-    return [parameter.grad.double() for parameter in parameters if parameter.grad is not None]
+    """Return the gradients that parameters have, in float64 and whole: all ranks call this where they are sharded."""
+    return [whole(parameter.grad).double() for parameter in parameters if parameter.grad is not None]
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor, gathered from all ranks where each has a shard of it."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def cosine(a: Sequence[Tensor], b: Sequence[Tensor]) -> float:

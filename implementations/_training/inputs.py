@@ -51,7 +51,7 @@ class TrainingInputs:
         from implementations._training.models import make_model
 
         model = make_model(self.shape, self.batches.shape[-1]).to_empty(device=self.batches.device)
-        model = model.to(dtype or torch.float32)
+        model = model.to(dtype or next(iter(parameters.values())).dtype)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(parameters[name])

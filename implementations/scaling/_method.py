@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,9 +29,11 @@ class ScalingInputs(TrainingInputs):
 
     Attributes:
         bucket: bytes of gradients that are sent together, where an implementation has buckets.
+        ranks: that share a batch.
     """
 
     bucket: int
+    ranks: int
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,25 @@ class Method:
 
     Attributes:
         model: its parameters have the gradients.
-        optimizer: over them.
+        update: changes the parameters by their gradients.
         differentiate: a share of a batch and its labels to their mean loss; leaves gradients of the joint batch's mean
             loss with the model's parameters.
+        rounding: half the distance from 1 to the next number of the dtype in which gradients are sent, where they are
+            rounded for that.
+        lossy: whether ranks send less than all of the gradients.
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    update: Callable[[], object]
     differentiate: Callable[[Tensor, Tensor], Tensor]
+    rounding: float = 0.0
+    lossy: bool = False
+
+    @classmethod
+    def of(cls, x: ScalingInputs, model: nn.Module, *, rounding: float = 0.0, lossy: bool = False) -> Method:
+        """Return the method of a model whose backward pass leaves the gradients as they should be."""
+        update = x.make_optimizer(model.parameters()).step
+        return cls(model, update, partial(differentiate, model), rounding, lossy)
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of the last step, in the order of the parameters, in float64."""
@@ -76,12 +90,19 @@ def training(x: ScalingInputs, begin: Begin, *, shared: bool = True) -> Step:
         method, batch, labels = course.next()
         if shared:
             batch, labels = share(batch), share(labels)
-        method.optimizer.zero_grad()
+        method.model.zero_grad()
         loss = method.differentiate(batch, labels)
-        method.optimizer.step()
+        method.update()
         return Taken(loss.detach(), method, step)
 
     return step
+
+
+def differentiate(model: nn.Module, batch: Tensor, labels: Tensor) -> Tensor:
+    """Take a forward and a backward pass, and return the loss."""
+    loss: Tensor = model(batch, labels)
+    loss.backward()
+    return loss
 
 
 def share(batch: Tensor) -> Tensor:
@@ -99,12 +120,20 @@ def joint_batch(params: Params) -> int:
     return int(params["batch"]) * (on_ranks(params) if params["scale"] == "weak" else 1)
 
 
-def requires(*, ranks: bool = True, copies: int = 0) -> Requires:
+def requires(
+    *,
+    ranks: bool = True,
+    copies: int = 0,
+    device: str | None = None,
+    unsupported: Callable[[Params], str] = lambda params: "",
+) -> Requires:
     """Return what an implementation requires: ranks, and the memory of training in float32 on each.
 
     Args:
         ranks: whether it runs on the ranks of a point, or in one process whatever they are.
         copies: of a model's gradients that are held to be sent.
+        device: the kind of device that it runs on; None is any.
+        unsupported: why a point cannot be trained in this way; empty where it can.
     """
 
     def memory(params: Params) -> int:
@@ -113,7 +142,8 @@ def requires(*, ranks: bool = True, copies: int = 0) -> Requires:
         each = 4 * (2 + moments + copies) * shape.parameters(seq)
         return each * (on_ranks(params) if ranks else 1) + 4 * shape.activations(joint_batch(params), seq)
 
-    def unsupported(params: Params, device: str) -> str:
-        return "one rank has nobody to share with: see single" if ranks and on_ranks(params) == 1 else ""
+    def why_not(params: Params, device: str) -> str:
+        alone = "one rank has nobody to share with: see single" if ranks and on_ranks(params) == 1 else ""
+        return alone or unsupported(params)
 
-    return Requires(memory=memory, world_size=on_ranks if ranks else None, unsupported=unsupported)
+    return Requires(device, memory=memory, world_size=on_ranks if ranks else None, unsupported=why_not)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import implementation
-from implementations.scaling._method import Method, requires, training
+from implementations.scaling._method import Method, differentiate, requires, training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,14 +24,13 @@ def per_parameter_allreduce(x: ScalingInputs) -> Step:
     def begin(x: ScalingInputs) -> Method:
         model = x.make_model(x.parameters)
 
-        def differentiate(batch: Tensor, labels: Tensor) -> Tensor:
-            loss = model(batch, labels)
-            loss.backward()
+        def average(batch: Tensor, labels: Tensor) -> Tensor:
+            loss = differentiate(model, batch, labels)
             for parameter in model.parameters():
                 torch.distributed.all_reduce(parameter.grad)
                 parameter.grad /= ranks
             return loss
 
-        return Method(model, x.make_optimizer(model.parameters()), differentiate)
+        return Method(model, x.make_optimizer(model.parameters()).step, average)
 
     return training(x, begin)

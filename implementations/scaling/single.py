@@ -8,8 +8,6 @@ from harness import implementation
 from implementations.scaling._method import Method, requires, training
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from harness import Step
     from implementations.scaling._method import ScalingInputs
 
@@ -17,15 +15,4 @@ if TYPE_CHECKING:
 @implementation("scaling", requires=requires(ranks=False))
 def single(x: ScalingInputs) -> Step:
     """One process with all threads, on the joint batch: what ranks are held against."""
-
-    def begin(x: ScalingInputs) -> Method:
-        model = x.make_model(x.parameters)
-
-        def differentiate(batch: Tensor, labels: Tensor) -> Tensor:
-            loss = model(batch, labels)
-            loss.backward()
-            return loss
-
-        return Method(model, x.make_optimizer(model.parameters()), differentiate)
-
-    return training(x, begin, shared=False)
+    return training(x, lambda x: Method.of(x, x.make_model(x.parameters)), shared=False)

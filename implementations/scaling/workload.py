@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def make_inputs(params: Params, device: str, generator: torch.Generator) -> ScalingInputs:
     """Draw parameters and joint batches, the same on every rank."""
     joint = {**params, "batch": joint_batch(params), "pass": "step"}
-    return ScalingInputs(**vars(beginnings.make_inputs(joint, device, generator)), bucket=int(params["bucket"]))
+    begun = beginnings.make_inputs(joint, device, generator)
+    return ScalingInputs(**vars(begun), bucket=int(params["bucket"]), ranks=on_ranks(params))
 
 
 def cost(params: Params) -> Cost:

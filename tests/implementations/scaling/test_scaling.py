@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,43 @@ import torch.multiprocessing
 from implementations.scaling import workload as scaling
 from implementations.scaling._ring import ring_all_reduce
 
-PARALLEL = ("per_parameter_allreduce", "flat_allreduce", "ring_allreduce", "ddp")
-DEFAULTS = {axis.name: axis.parse(axis.default) for axis in scaling.workload.axes} | {"batch": 2, "seq": 16}
+EXACT = (
+    "per_parameter_allreduce",
+    "flat_allreduce",
+    "ring_allreduce",
+    "ddp",
+    "ddp_no_overlap",
+    "ddp_static_graph",
+    "ddp_accumulate",
+    "zero1",
+    "fsdp2",
+)
+# Gradients are rounded, or sent as less than they are.
+LOSSY = ("ddp_fp16_hook", "ddp_powersgd")
+SMALL = {"batch": 2, "seq": 16, "bucket": 1 << 16}
+DEFAULTS = {axis.name: axis.parse(axis.default) for axis in scaling.workload.axes} | SMALL
 RANKS = 3
-# What is put into an implementation's source: SUM for mean, a skipped parameter, ranks that do not
-# synchronise, and ranks of which all but one forget to update a parameter.
+# What is put into an implementation's source, and what is said of it.
 FAULTS = (
+    # SUM for mean
     ("per_parameter_allreduce", "parameter.grad /= ranks", "pass", "gradient_error"),
-    ("ring_allreduce", "flat /= ranks", "pass", "gradient_error"),
+    ("ddp_no_overlap", "full /= torch.distributed.get_world_size()", "pass", "gradient_error"),
+    ("ddp_accumulate", " / _PARTS", "", "gradient_error"),
+    # a parameter or a bucket that is left out, ranks that keep their own, a last part that is not sent either
     ("per_parameter_allreduce", "in model.parameters():", "in list(model.parameters())[1:]:", "gradient_error"),
-    ("flat_allreduce", "torch.distributed.all_reduce(flat)", "flat *= ranks", "gradient_error"),
+    ("ddp_no_overlap", "all_reduce(full)", "get_rank() if full is waiting[0][0] else 0", "gradient_error"),
+    ("flat_allreduce", "torch.distributed.all_reduce)", "lambda flat: flat.mul_(3))", "gradient_error"),
     (
-        "flat_allreduce",
+        "ddp_accumulate",
+        "sum(losses,",
+        "sum(losses, vars(model).update(require_backward_grad_sync=0) or",
+        "gradient_error",
+    ),
+    # parts that are not sent on, and parts that are not updated
+    ("zero1", "all_gather(list(whole.chunk(ranks)), ours)", "get_rank()", "loss lies"),
+    ("zero1", "optimizer.step()", "optimizer.step() if torch.distributed.get_rank() else None", "loss lies"),
+    (
+        "per_parameter_allreduce",
         "make_optimizer(model.parameters())",
         "make_optimizer(list(model.parameters())[torch.distributed.get_rank() :])",
         "parameters differ between ranks",
@@ -69,8 +95,17 @@ def judged(make, truth, **changes):
 def test_ranks_train_as_one_process_does_and_stay_together_bit_by_bit(tmp_path, changes):
     truth = scaling.reference(draw(**changes))
     assert judged(build("single"), truth, **changes) == ""
-    found = on_ranks(tmp_path, lambda: [judged(build(name), truth, **changes) for name in PARALLEL])
-    assert found == [[""] * len(PARALLEL)] * RANKS
+    methods = EXACT + LOSSY
+    found = on_ranks(tmp_path, lambda: [judged(build(name), truth, **changes) for name in methods])
+    assert found == [[""] * len(methods)] * RANKS
+
+
+def test_in_float64_the_gradients_of_ranks_are_those_of_one_process(tmp_path):
+    whole = draw()
+    double = replace(whole, parameters={name: tensor.double() for name, tensor in whole.parameters.items()})
+    truth = scaling.reference(double)
+    found = on_ranks(tmp_path, lambda: [scaling.check(build(name)(double)(), truth).errors for name in EXACT])
+    assert all(0 < errors["gradient_error"] <= 1e-12 for ranks in found for errors in ranks)
 
 
 def test_faults_of_ranks_are_rejected(tmp_path):
