@@ -14,7 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness.core.metric import PRIMARY
+from harness.core.metric import PRIMARY, metric_of
 from harness.core.trial import CRASHED, OK, Sample
 from harness.launch.orphans import cause_of_end, die_with_parent
 
@@ -75,7 +75,7 @@ class Gang:
     def carry_out(self, order: Mapping[str, Any], own: Callable[[Mapping[str, Any]], Reply]) -> Reply:
         """Have all ranks carry out an order, and return the leader's reply, or the first fault of any.
 
-        A value is the largest that any rank has: the most memory, the largest error, the slowest first call.
+        A value is the worst that any rank has: the most memory, the largest error, the slowest first call.
         """
         if not self._peers or order["pass"] in _LED:
             return own(order)
@@ -232,13 +232,17 @@ def _shared(gang: Gang, own: Callable[[], Any]) -> tuple[Any, list[Reply]]:
 
 
 def _joined(own: Reply, others: list[Reply]) -> Reply:
-    largest: dict[tuple[str, int], float] = {}
-    for reply in others:
+    values: dict[tuple[str, int], list[float]] = {}
+    for reply in (own, *others):
         for name, value, _, index, *_ in reply["samples"]:
-            largest[name, index] = max(value, largest.get((name, index), value))
+            values.setdefault((name, index), []).append(value)
     samples = [
-        (name, max(value, largest.get((name, index), value)), round, index, *rest)
-        for name, value, round, index, *rest in own["samples"]
+        (name, _worst(name)(values[name, index]), round, index, *rest)
+        for name, _, round, index, *rest in own["samples"]
     ]
     flags = dict.fromkeys(flag for reply in (own, *others) for flag in reply.get("flags", ()))
     return {**own, "samples": samples} | ({"flags": list(flags)} if flags else {})
+
+
+def _worst(metric: str) -> Callable[[list[float]], float]:
+    return min if metric_of(metric).better == "higher" else max

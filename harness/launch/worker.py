@@ -28,6 +28,7 @@ from harness.probes.host_memory import peak_allocated, peak_resident
 from harness.probes.machine import Machine
 from harness.probes.meter import MeterError
 from harness.probes.meters import open_device
+from harness.probes.phases import has_phases, phases
 from harness.probes.wallclock import WallClock
 from harness.sampler import Pace, take_turn, warm_up
 
@@ -122,7 +123,7 @@ class Worker:
         return self._judged(self._workload.examine, self._build(self._make_inputs(0))(), draw=0)
 
     def executed(self) -> list[Sample]:
-        """Find out what a step runs, and whether that is what the implementation says and torch was set to."""
+        """Find out what a step runs, whether that is what the implementation says, and where its time goes."""
         step = self._build(self._make_inputs(0))
         step()
         names = executed(step, self._spec["device"])
@@ -130,7 +131,9 @@ class Worker:
         if wanted and not any(re.search(wanted, name) for name in names):
             self.observed["flags"] = ["not_as_requested"]
         self.observed["executed"] = shortened(names)
-        return []
+        if self._on_cuda or not has_phases(names):
+            return []
+        return [Sample(metric, value) for metric, value in phases(step, self._gang.size).items()]
 
     def warm_up(self, limit_s: float) -> list[Sample]:
         """Run until the times settle, and choose the block."""
