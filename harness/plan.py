@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -191,6 +192,7 @@ def _planned(
 def _too_few(ranks: int, device: str, environment: Environment) -> str:
     """Return why so many ranks cannot be had, each with a GPU of its own from the run's on; empty where they can."""
     kind, _, index = device.partition(":")
+    ranks = math.ceil(ranks / max(1, len(environment.hosts)))
     there = len(environment.gpus) - int(index or 0)
     return f"needs {ranks} GPUs from {device} on, and there are {there}" if kind == "cuda" and there < ranks else ""
 

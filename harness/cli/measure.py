@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +12,16 @@ import typer
 
 from harness.analysis.rows import result_tables
 from harness.cli.broken import report_broken
+from harness.cli.options import parsed
 from harness.cli.page import write_page
 from harness.cli.progress import Terminal
 from harness.cli.table import print_json, print_plan, print_tables
 from harness.cli.verdicts import print_comparison
-from harness.core.errors import UsageError
+from harness.core.axis import parse_count
+from harness.core.errors import EXIT_OK, UsageError
 from harness.detect import detect
+from harness.launch.agent import in_agent, meet, run_under_agent
+from harness.launch.hosts import ALONE
 from harness.plan import make_plan
 from harness.revisions import two_revisions
 from harness.run import execute, resume_run, start_run
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from harness.catalog import Catalog
     from harness.core.run import Run
     from harness.core.suite import Policy, Selection
+    from harness.launch.hosts import Hosts
 
 
 def measure_and_print(
@@ -39,17 +46,28 @@ def measure_and_print(
     dry_run: bool,
     json: bool,
     quiet: bool,
+    nnodes: str | None,
+    rdzv: str | None,
 ) -> int:
-    """Plan and measure a selection, and print the result; return the exit code."""
+    """Plan and measure a selection, and print the result; return the exit code.
+
+    On several hosts the command runs twice on each: to start an agent, and under it once all have met.
+    """
     report_broken(catalog)
     if setup and not against:
         raise UsageError("--setup builds a revision; name one with --against")
-    environment = detect()
+    count = _count_of_hosts(nnodes, rdzv, against)
+    hosts = meet(catalog.sources, typer.echo) if count > 1 and in_agent() else ALONE
+    if hosts is None:
+        return EXIT_OK
+    environment = replace(detect(), hosts=hosts.names or ("",) * (count if count > 1 else 0))
     revisions = two_revisions(against, setup or "") if against else {}
     plan = make_plan(catalog, selections, policy, environment, sides=len(revisions) or 1)
     if dry_run:
         print_plan(plan)
-        return 0
+        return EXIT_OK
+    if rdzv and hosts is ALONE:
+        return run_under_agent(count, rdzv, sys.argv)
     runs = start_run(
         plan,
         Path(results),
@@ -60,17 +78,17 @@ def measure_and_print(
         tags=tags_of(tag or []),
         revisions=revisions,
     )
-    return _finish(runs, json=json, quiet=quiet)
+    return _finish(runs, hosts, json=json, quiet=quiet)
 
 
 def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
     """Measure what a run lacks, and print the result; return the exit code."""
-    return _finish(resume_run(folder, detect()), json=json, quiet=quiet)
+    return _finish(resume_run(folder, detect()), ALONE, json=json, quiet=quiet)
 
 
-def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
+def _finish(runs: tuple[Run, ...], hosts: Hosts, *, json: bool, quiet: bool) -> int:
     with Terminal(runs[-1].launches, silent=quiet) as terminal:
-        runs, code = execute(runs, terminal.observer)
+        runs, code = execute(runs, terminal.observer, hosts)
     report = write_page(runs)
     if quiet:
         typer.echo(runs[-1].folder)
@@ -83,6 +101,24 @@ def _finish(runs: tuple[Run, ...], *, json: bool, quiet: bool) -> int:
     if report and not (quiet or json):
         typer.echo(report)
     return code
+
+
+def _count_of_hosts(nnodes: str | None, rdzv: str | None, against: str | None) -> int:
+    """Return how many hosts take part.
+
+    Raises:
+        UsageError: they cannot meet, or there is more than one and two revisions to compare.
+    """
+    count = int(parsed("--nnodes", nnodes, parse_count)) if nnodes else 1
+    if count > 1 and not rdzv:
+        raise UsageError(f"--nnodes {count}: name the place where the hosts meet with --rdzv HOST:PORT")
+    if rdzv and count == 1:
+        raise UsageError(f"--rdzv {rdzv}: say how many hosts meet there with --nnodes")
+    if rdzv and not re.fullmatch(r".+:\d+", rdzv):
+        raise UsageError(f"--rdzv {rdzv}: expected HOST:PORT")
+    if count > 1 and against:
+        raise UsageError("--against takes one host: revisions are checked out on this one alone")
+    return count
 
 
 def tags_of(words: list[str]) -> dict[str, str]:

@@ -41,6 +41,16 @@ RUN_OPTIONS: Options = {
     "json": (bool, False, "Print the result as JSON.", _OUTPUT),
     "quiet": (bool, False, "Print the run's folder only.", _OUTPUT),
 }
+_HOSTS = "Several hosts"
+HOST_OPTIONS: Options = {
+    "nnodes": (
+        _TEXT,
+        None,
+        "Hosts that share the ranks; each runs the same command. \\[default: 1]",
+        _HOSTS,
+    ),
+    "rdzv": (_TEXT, None, "HOST:PORT where the hosts meet; one of them has that name.", _HOSTS),
+}
 _ARCH = (_TEXT, None, "Architectures, separated by commas: sm_90, gfx942. \\[default: the GPU's, or sm_90]", _SELECTION)
 INSPECT_OPTIONS: Options = {
     **{name: RUN_OPTIONS[name] for name in ("impl", "load")},

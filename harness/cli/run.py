@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from harness.catalog import Catalog, load_catalog, read_suite
 from harness.cli.broken import report_broken
-from harness.cli.options import INSPECT_OPTIONS, with_options
+from harness.cli.options import HOST_OPTIONS, INSPECT_OPTIONS, RUN_OPTIONS, Options, with_options
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
 
@@ -25,6 +25,7 @@ class _Runnables(TyperGroup):
     """Workloads and suites as commands, made when they are asked for."""
 
     measure: Callable[..., int]
+    options: ClassVar[Options] = RUN_OPTIONS
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all workloads, then of all suites."""
@@ -36,11 +37,11 @@ class _Runnables(TyperGroup):
         catalog = _catalog(_loads([*ctx.args, *sys.argv]))
         if workload := catalog.workloads.get(cmd_name):
             call = partial(_run_workload, self.measure, catalog, cmd_name)
-            return _command(cmd_name, workload.help, with_options(call, workload), "Workloads")
+            return _command(cmd_name, workload.help, with_options(call, workload, self.options), "Workloads")
         suite = read_suite(Path(cmd_name)) if cmd_name.endswith(".toml") else catalog.suites.get(cmd_name)
         if suite:
             call = partial(_run_suite, self.measure, catalog, suite)
-            return _command(cmd_name, suite.help, with_options(call, None), "Suites")
+            return _command(cmd_name, suite.help, with_options(call, None, self.options), "Suites")
         report_broken(catalog)
         raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
@@ -64,6 +65,8 @@ class _Inspected(TyperGroup):
 
 
 class _Measured(_Runnables):
+    options: ClassVar[Options] = {**RUN_OPTIONS, **HOST_OPTIONS}
+
     @staticmethod
     def measure(*arguments: Any, **options: Any) -> int:
         """Measure a selection."""

@@ -31,7 +31,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Environment:
-    """Machine and software. Sizes are bytes; a field that cannot be read is None or empty."""
+    """Machine and software. Sizes are bytes; a field that cannot be read is None or empty.
+
+    ``hosts`` has the names of all where a run spans several; the rest is of the first.
+    """
 
     host: str
     kernel: str
@@ -53,9 +56,12 @@ class Environment:
     git_commit: str
     git_dirty: bool
     variables: dict[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
 
     def _deciding(self) -> dict[str, Any]:
         data = {key: value for key, value in asdict(self).items() if key not in _VOLATILE}
+        if hosts := data.pop("hosts"):
+            data["nodes"] = len(hosts)
         data["gpus"] = [{k: v for k, v in gpu.items() if k != "memory_free"} for gpu in data["gpus"]]
         return json.loads(json.dumps(data))  # type: ignore[no-any-return]
 
@@ -67,7 +73,7 @@ class Environment:
 
     def differences(self, other: Environment) -> list[str]:
         """The deciding fields in which two environments differ, as ``name: ours -> theirs``."""
-        ours, theirs = self._deciding(), other._deciding()
+        ours, theirs = ({"nodes": 1, **one._deciding()} for one in (self, other))
         return [f"{key}: {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]]
 
 
@@ -85,4 +91,5 @@ def environment_from_json(data: dict[str, Any]) -> Environment:
     """Rebuild an environment from :func:`environment_to_json`."""
     known = {item.name for item in fields(Environment)}
     gpus = tuple(Gpu(**{**gpu, "capability": tuple(gpu["capability"])}) for gpu in data["gpus"])
-    return Environment(**{**{key: value for key, value in data.items() if key in known}, "gpus": gpus})
+    kept = {key: value for key, value in data.items() if key in known}
+    return Environment(**{**kept, "gpus": gpus, "hosts": tuple(data.get("hosts", ()))})

@@ -1,25 +1,25 @@
 """A gang: the processes of one case, as ranks of torch.distributed.
 
-The worker that holds the case is rank 0, the leader. It forks its peers before it has done anything else, and each peer
-takes its orders as any worker does, from the leader in place of the parent. All ranks carry out an order together.
+The worker that holds the case is rank 0, the leader. It forks its peers before it has done anything else, but for those
+on other hosts, which are forked there. Each peer takes its orders as any worker does, from the leader in place of the
+parent. All ranks carry out an order together.
 Only passes that time or loop the step are led: there the leader decides, sample by sample, what comes next.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import socket
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.core.metric import PRIMARY, metric_of
-from harness.core.trial import CRASHED, OK, Sample
-from harness.launch.orphans import cause_of_end, die_with_parent
+from harness.core.trial import OK, Sample
+from harness.launch.orphans import die_with_parent
+from harness.launch.peer import Peer, RankError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.core.workload import Step
     from harness.probes import Clock
@@ -36,24 +36,33 @@ _SPIN_S = 2e-4
 _GRACE_S = 1.0
 
 
-class RankError(Exception):
-    """A fault of a rank other than the leader, with its status."""
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Gang:
-    """The peers of a leader; none in a worker that is alone, or is itself a peer."""
+    """The peers of a leader; none in a worker that is alone, or is itself a peer.
 
-    def __init__(self, spec: Mapping[str, Any], connection: socket.socket, serve: Serve) -> None:
+    Args:
+        spec: the worker's, with ``world_size``, ``rank`` (0 where it is left out), and where ranks meet: ``store``, a
+            URL, and ``interface``, a network interface; ``elsewhere`` has the rank and the host of each of ``guests``.
+        connection: the leader's to the parent, which its peers must not hold open.
+        guests: connections to ranks on other hosts.
+        serve: what a peer does.
+    """
+
+    def __init__(
+        self, spec: Mapping[str, Any], connection: socket.socket, guests: Sequence[socket.socket], serve: Serve
+    ) -> None:
         self.size, self.rank = spec.get("world_size", 1), spec.get("rank", 0)
-        self._store = spec.get("store") or f"{spec['reference']}.{os.getpid()}.store"
-        self._peers: list[_Peer] = []
+        self._store = spec.get("store") or f"file://{spec['reference']}.{os.getpid()}.store"
+        self._interface = spec.get("interface") or "lo"
+        elsewhere = zip(spec.get("elsewhere", ()), guests, strict=True)
+        self._peers = [Peer(rank, guest, host=host) for (rank, host), guest in elsewhere]
         if self.rank == 0:
-            for rank in range(1, self.size):
-                self._peers.append(self._fork(spec, rank, connection, serve))
+            away = {peer.rank for peer in self._peers}
+            self._peers += [
+                self._fork(spec, rank, connection, serve) for rank in range(1, self.size) if rank not in away
+            ]
+            self._peers.sort(key=lambda peer: peer.rank)
+        for guest in (peer for peer in self._peers if not peer.pid):
+            guest.compare_clocks()
 
     def join(self, device: str) -> None:
         """Set torch.distributed up between the ranks: gloo on the CPU, NCCL on CUDA."""
@@ -61,9 +70,11 @@ class Gang:
             return
         import torch.distributed as dist
 
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the ranks share a machine, whatever its network
-        backend, place = "gloo" if device == "cpu" else "nccl", f"file://{self._store}"
-        dist.init_process_group(backend, init_method=place, rank=self.rank, world_size=self.size)
+        # Ranks of one machine need no network, and those of several the one over which the hosts have met.
+        for backend in ("GLOO", "NCCL"):
+            os.environ.setdefault(f"{backend}_SOCKET_IFNAME", self._interface)
+        backend = "gloo" if device == "cpu" else "nccl"
+        dist.init_process_group(backend, init_method=self._store, rank=self.rank, world_size=self.size)
 
     def leave(self) -> None:
         """Take torch.distributed down; an order of all ranks."""
@@ -87,10 +98,15 @@ class Gang:
             return {"status": error.status, "message": f"{order['pass']}: {error}", "samples": []}
         return _joined(reply, others)
 
+    @property
+    def lead_s(self) -> float:
+        """From when a sample is ordered to when all ranks start it."""
+        return _LEAD_S + max(peer.delay_s for peer in self._peers)
+
     def tell(self, order: Mapping[str, Any]) -> None:
-        """Send an order to all peers."""
+        """Send an order to all peers; a moment in it is by the clock of each."""
         for peer in self._peers:
-            peer.tell(order)
+            peer.tell({**order, "at": order["at"] + peer.ahead_s} if "at" in order else order)
 
     def replies(self, own: Reply) -> list[Reply]:
         """Return what all peers reply.
@@ -106,7 +122,7 @@ class Gang:
         faults = [reply for reply in replies if reply["status"] != OK]
         first = min((*faults, own) if own["status"] != OK else faults, key=lambda reply: reply["at"], default=own)
         if first is not own:
-            raise RankError(first["status"], f"rank {first['rank']}: {first['message']}")
+            raise RankError(first["status"], f"{first['name']}: {first['message']}")
         return replies
 
     def clock(self, clock: Clock) -> Clock:
@@ -131,26 +147,19 @@ class Gang:
     def end(self) -> None:
         """Let the peers end in order, and wait for them."""
         for peer in self._peers:
-            peer.connection.close()
-        for peer in self._peers:
-            os.waitpid(peer.pid, 0)
+            peer.end()
 
-    def _fork(self, spec: Mapping[str, Any], rank: int, connection: socket.socket, serve: Serve) -> _Peer:
+    def _fork(self, spec: Mapping[str, Any], rank: int, connection: socket.socket, serve: Serve) -> Peer:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             for one in (connection, ours, *(peer.connection for peer in self._peers)):
                 one.close()
-            self._become_peer(spec, rank, theirs, serve)
+            # Should the leader be killed before this call, the parent finds the peer among its descendants.
+            die_with_parent()
+            serve(theirs, as_rank({**spec, "store": self._store}, rank, rank))
         theirs.close()
-        return _Peer(rank, pid, ours)
-
-    def _become_peer(self, spec: Mapping[str, Any], rank: int, leader: socket.socket, serve: Serve) -> NoReturn:
-        # Should the leader be killed before this call, the parent finds the peer among its descendants.
-        die_with_parent()
-        kind, _, index = spec["device"].partition(":")
-        device = f"{kind}:{int(index) + rank}" if index else kind
-        serve(leader, {**spec, "rank": rank, "device": device, "store": self._store})
+        return Peer(rank, ours, pid)
 
 
 class GangClock:
@@ -163,7 +172,7 @@ class GangClock:
 
     def sample(self, step: Step, block: int) -> tuple[dict[str, float], str]:
         """Run ``block`` steps on every rank; CPU time is that of all ranks."""
-        at = time.perf_counter() + _LEAD_S
+        at = time.monotonic() + self._gang.lead_s
         self._gang.tell({"pass": "sample", "block": block, "at": at})
         (own, flags), others = _shared(self._gang, lambda: sample_at(self._clock, step, block, at))
         ranks = [own, *({name: value for name, value, *_ in reply["samples"]} for reply in others)]
@@ -181,41 +190,17 @@ class GangClock:
         return [Sample("rank_time", value, round, index) for index, value in enumerate(times)]
 
 
-class _Peer:
-    """A rank as its leader sees it."""
-
-    def __init__(self, rank: int, pid: int, connection: socket.socket) -> None:
-        self.rank, self.pid, self.connection = rank, pid, connection
-        self._buffer = b""
-
-    def tell(self, order: Mapping[str, Any]) -> None:
-        try:
-            self.connection.sendall(json.dumps(order).encode() + b"\n")
-        except OSError:
-            self._raise_end()
-
-    def reply(self, deadline: float) -> Reply | None:
-        """Return the reply to the last order, None at the deadline; raise RankError where the rank has died."""
-        while b"\n" not in self._buffer:
-            left = deadline - time.monotonic()
-            if not select.select([self.connection], [], [], None if left == float("inf") else max(0.0, left))[0]:
-                return None
-            data = self.connection.recv(1 << 20)
-            if not data:
-                self._raise_end()
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return {**json.loads(line), "rank": self.rank}
-
-    def _raise_end(self) -> NoReturn:
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        raise RankError(CRASHED, f"rank {self.rank} {cause_of_end(code)}")
+def as_rank(spec: Mapping[str, Any], rank: int, place: int) -> dict[str, Any]:
+    """Return what a rank is to do, on the GPU of its place among those of its host."""
+    kind, _, index = spec["device"].partition(":")
+    device = f"{kind}:{int(index) + place}" if index else kind
+    return {**spec, "rank": rank, "device": device, "elsewhere": ()}
 
 
 def sample_at(clock: Clock, step: Step, block: int, at: float) -> tuple[dict[str, float], str]:
-    """Time steps from a moment of ``time.perf_counter`` on, and add how late they were started."""
-    time.sleep(max(0.0, at - time.perf_counter() - _SPIN_S))
-    while (now := time.perf_counter()) < at:
+    """Time steps from a moment of ``time.monotonic`` on, and add how late they were started."""
+    time.sleep(max(0.0, at - time.monotonic() - _SPIN_S))
+    while (now := time.monotonic()) < at:
         pass
     values, flags = clock.sample(step, block)
     return {**values, "start_delay": now - at}, flags

@@ -16,22 +16,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
-from harness.launch.gang import Gang, RankError
+from harness.launch.gang import Gang
+from harness.launch.peer import RankError
 from harness.launch.worker import MissingError, Worker, WrongError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
-def serve(connection: socket.socket, spec: Mapping[str, Any]) -> NoReturn:
+def serve(connection: socket.socket, spec: Mapping[str, Any], guests: Sequence[socket.socket] = ()) -> NoReturn:
     """Carry out orders until whoever gives them closes the connection; never returns to the caller's code.
 
     A rank that does not lead ends at its first fault, so that no other rank waits for it.
+
+    Args:
+        connection: to whoever gives the orders.
+        spec: what the worker has to know.
+        guests: connections to its ranks on other hosts.
     """
-    gang = Gang(spec, connection, serve)
+    gang = Gang(spec, connection, guests, serve)
     own = os.getpid()
     worker = Worker(spec, gang)
     with connection.makefile("rw", encoding="utf-8") as line:

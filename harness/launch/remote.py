@@ -1,4 +1,4 @@
-"""The parent's side of a fork server and its workers: orders out, replies in, and an end to each that hangs."""
+"""The parent's side of a worker: orders out, replies in, and an end to each that hangs."""
 
 from __future__ import annotations
 
@@ -7,115 +7,20 @@ import json
 import os
 import select
 import signal
-import socket
-import subprocess
 import time
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
 from harness.launch import log
-from harness.launch.orphans import adopt_orphans, cause_of_end, descendants, end_orphans
-from harness.launch.server import MESSAGE
+from harness.launch.orphans import cause_of_end, descendants
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
-    from harness.launch.side import Side
-
-_START_S = 120.0
-
-
-class ForkServer:
-    """One launch of a side: a fresh interpreter from which workers are forked. Closing it ends all of them."""
-
-    def __init__(self, threads: int, folder: Path, side: Side) -> None:
-        adopt_orphans()
-        self._folder = folder
-        self.side = side
-        self._count = 0
-        self._started = time.time()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = ours
-        command = (side.python, "-P", "-m", "harness.launch.server", str(theirs.fileno()), str(folder))
-        self._log = folder / f"server-{theirs.fileno()}.log"
-        with self._log.open("wb") as sink:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                start_new_session=True,
-                env={**os.environ, **_variables(threads), **_path(side)},
-            )
-        theirs.close()
-        ours.settimeout(_START_S)
-
-    @cached_property
-    def runtime(self) -> dict[str, Any]:
-        """The settings of torch that the server found itself with; waits until it is up.
-
-        Raises:
-            HarnessError: it does not start.
-        """
-        return self._receive()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def fork(self, spec: Mapping[str, Any], memory_limit: int, timeout_s: float) -> Worker:
-        """Start a worker, which waits for its first order."""
-        _ = self.runtime
-        self._count += 1
-        path = self._folder / f"worker-{self._process.pid}-{self._count}.log"
-        ours, theirs = socket.socketpair()
-        with theirs, path.open("ab") as sink:
-            side = {"sources": self.side.sources, "planted": self.side.planted, "revision": bool(self.side.path)}
-            self._send({**spec, **side, "memory_limit": memory_limit}, theirs.fileno(), sink.fileno())
-            pid = self._receive()["pid"]
-        return Worker(self, pid, ours, path, timeout_s)
-
-    def reap(self, pid: int) -> dict[str, Any]:
-        """Wait for a worker's end; return its exit code and the names of the processes it left."""
-        self._send({"reap": pid})
-        return self._receive()
-
-    def close(self) -> None:
-        """End the server and, through it, everything that was started from it."""
-        self._control.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode:
-            # It did not end in order, so its workers died with it, and what they left came to this process.
-            end_orphans(keep=(), since=self._started)
-
-    def _send(self, request: Mapping[str, Any], *descriptors: int) -> None:
-        try:
-            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
-        except OSError as error:
-            raise HarnessError(f"the fork server is gone ({error}); {self._last_words()}") from None
-
-    def _receive(self) -> dict[str, Any]:
-        try:
-            data = self._control.recv(MESSAGE)
-        except OSError as error:
-            raise HarnessError(f"the fork server does not answer ({error}); {self._last_words()}") from None
-        if not data:
-            raise HarnessError(f"the fork server ended; {self._last_words()}")
-        return json.loads(data)  # type: ignore[no-any-return]
-
-    def _last_words(self) -> str:
-        lines = log.tail(self._log).strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+    from harness.launch.fork_server import ForkServer
 
 
 class Worker:
@@ -250,26 +155,6 @@ class Worker:
             for one in descendants(self._pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, number)
-
-
-def _variables(threads: int) -> dict[str, str]:
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        # OpenBLAS starts its threads when NumPy is imported, and a server must have none when it forks.
-        "OPENBLAS_NUM_THREADS": "1",
-        # Compile in the worker itself: threads and processes of a compiler would be left running beside the step.
-        "TORCHINDUCTOR_COMPILE_THREADS": "1",
-        # Number devices as NVML does, and count them without opening a context.
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-    }
-
-
-def _path(side: Side) -> dict[str, str]:
-    """Return the variable by which a side imports its own version before any other."""
-    if not side.path:
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (*side.path, os.environ.get("PYTHONPATH", ""))))}
 
 
 def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from harness.core.case import Group, PlannedCase
     from harness.core.suite import Policy
     from harness.launch.energy import Energy
-    from harness.launch.remote import ForkServer, Worker
+    from harness.launch.fork_server import ForkServer
+    from harness.launch.remote import Worker
 
     # A case that takes part, and the number of its side.
     Entrant = tuple[int, PlannedCase]
@@ -222,14 +224,18 @@ def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker
 
 
 def _threads(turns: Turns, planned: PlannedCase) -> int:
-    """Return the threads of each rank: those of the policy, divided."""
-    return max(1, turns.policy.threads // planned.world_size)
+    """Return the threads of each rank: those of the policy, divided among the ranks of a host."""
+    return max(1, turns.policy.threads // _ranks_of_a_host(turns, planned))
 
 
 def _contended(turns: Turns, planned: PlannedCase) -> bool:
     """Whether ranks wait for each other's cores, so that their time does not say how the case scales."""
     on_cores = turns.policy.device == "cpu" and planned.world_size > 1
-    return on_cores and planned.world_size * _threads(turns, planned) > usable_cpus()
+    return on_cores and _ranks_of_a_host(turns, planned) * _threads(turns, planned) > usable_cpus()
+
+
+def _ranks_of_a_host(turns: Turns, planned: PlannedCase) -> int:
+    return math.ceil(planned.world_size / max(1, len(turns.servers[0].hosts.names)))
 
 
 def _reference_path(turns: Turns, side: int, planned: PlannedCase) -> Path:

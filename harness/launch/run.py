@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from harness.core.case import most_launches
 from harness.core.trial import OK, SKIPPED, Launch, Rest, Trial, utc_now
 from harness.launch.energy import Energy
-from harness.launch.remote import ForkServer
+from harness.launch.fork_server import ForkServer
+from harness.launch.hosts import ALONE, Hosts
 from harness.launch.rounds import Turns, run_group
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Progress:
 
 
 def measure(
-    plan: Plan, sides: Sequence[Side], finished: Sequence[Collection[Trial]], report: Callable[[Progress], None]
+    plan: Plan,
+    sides: Sequence[Side],
+    finished: Sequence[Collection[Trial]],
+    report: Callable[[Progress], None],
+    hosts: Hosts = ALONE,
 ) -> Generator[tuple[int, Launch | Rest | Trial]]:
     """Measure a plan, and yield launches and trials, and the power at rest, each with the number of its side.
 
@@ -47,6 +52,7 @@ def measure(
         sides: the versions of the code under test; most often one.
         finished: trials that each side has already; they are not repeated.
         report: told of progress, between turns and never during one.
+        hosts: that ranks are divided among.
 
     Raises:
         HarnessError: a fork server does not start or does not answer.
@@ -67,8 +73,9 @@ def measure(
             todo = [[one for one in _entrants([group], sides) if missing(*one)] for group in plan.groups]
             if not any(todo):
                 continue
+            hosts.begin_launch(plan.policy.threads)
             with contextlib.ExitStack() as stack:
-                servers = [stack.enter_context(ForkServer(plan.policy.threads, folder, side)) for side in sides]
+                servers = [stack.enter_context(ForkServer(plan.policy.threads, folder, side, hosts)) for side in sides]
                 yield from ((side, Launch(index, utc_now(), server.runtime)) for side, server in enumerate(servers))
                 for position, (group, entrants) in enumerate(zip(plan.groups, todo, strict=True)):
                     before = index + position / len(todo)

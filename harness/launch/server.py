@@ -23,6 +23,8 @@ from typing import Any
 from harness.launch.orphans import adopt_orphans, die_with_parent, end_orphans
 
 MESSAGE = 1 << 16
+# Of a worker's connection, its log, and its ranks on other hosts; the kernel passes no more at once.
+_DESCRIPTORS = 253
 # How long a worker that was told to end may take for its exit handlers.
 _GRACE_S = 5.0
 
@@ -42,7 +44,7 @@ def main(descriptor: int, folder: str) -> None:
     workers: set[int] = set()
     try:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(control, MESSAGE, 2)
+            data, descriptors, _, _ = socket.recv_fds(control, MESSAGE, _DESCRIPTORS)
             if not data:
                 break
             request = json.loads(data)
@@ -53,8 +55,9 @@ def main(descriptor: int, folder: str) -> None:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                _become_worker(descriptors[1], request["memory_limit"])
-                serve(socket.socket(fileno=descriptors[0]), request)
+                connection, sink, *guests = descriptors
+                _become_worker(sink, request["memory_limit"])
+                serve(socket.socket(fileno=connection), request, [socket.socket(fileno=guest) for guest in guests])
             workers.add(pid)
             for one in descriptors:
                 os.close(one)

@@ -63,6 +63,10 @@ class Worker:
         self.observed: dict[str, Any] = {}
         self._pace = Pace(1, 0.0, steady=True)
 
+    def answer(self) -> list[Sample]:
+        """Do nothing; the leader learns by that how far the clock of another host is from its own."""
+        return []
+
     def prepare(self) -> list[Sample]:
         """Set torch up and look the case up; the first order of every worker."""
         torch.set_num_threads(self._spec["threads"])
@@ -87,7 +91,9 @@ class Worker:
         """Compute the right answers for both draws of the inputs, and leave them in files."""
         for draw in (0, 1):
             answer = self._workload.reference(self._make_inputs(draw))
-            torch.save(answer, f"{self._spec['reference']}.{draw}")
+            path = f"{self._spec['reference']}.{draw}"
+            torch.save(answer, f"{path}.{os.getpid()}")
+            os.replace(f"{path}.{os.getpid()}", path)
         return []
 
     def check(self) -> list[Sample]:
@@ -152,7 +158,7 @@ class Worker:
         return samples + [Sample(metric, value, round) for metric, value in observed.items()]
 
     def sample(self, block: int, at: float) -> list[Sample]:
-        """Take one sample of a rank that does not lead, from a moment of ``time.perf_counter`` on."""
+        """Take one sample of a rank that does not lead, from a moment of ``time.monotonic`` on."""
         gc.disable()
         values, _ = sample_at(self._clock, self._step, block, at)
         gc.enable()
@@ -236,7 +242,9 @@ class Worker:
         return self._judged(self._workload.check or compare, output, draw, when)
 
     def _judged(self, judge: Callable[[Any, Reference], Check], output: Any, draw: int, when: str = "") -> list[Sample]:
-        check = judge(output, torch.load(f"{self._spec['reference']}.{draw}", weights_only=False))
+        if not os.path.exists(path := f"{self._spec['reference']}.{draw}"):
+            self.reference()  # it lies on the host of the leader
+        check = judge(output, torch.load(path, weights_only=False))
         samples = [
             Sample(metric, float(value), index=index)
             for metric, found in check.errors.items()

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.metric import format_value
-from harness.launch.remote import ForkServer, Worker
+from harness.launch.fork_server import ForkServer
+from harness.launch.remote import Worker
 from harness.launch.side import Side
 
 BENCH = str(Path(sys.executable).with_name("bench"))

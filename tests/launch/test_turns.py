@@ -13,7 +13,8 @@ from harness.core.case import Case, Group, PlannedCase
 from harness.core.suite import Policy
 from harness.core.trial import OK, Trial
 from harness.launch.energy import Energy
-from harness.launch.remote import ForkServer, Worker
+from harness.launch.fork_server import ForkServer
+from harness.launch.remote import Worker
 from harness.launch.rounds import Turns, run_group
 from harness.launch.side import Side
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch.remote import ForkServer
+from harness.launch.fork_server import ForkServer
 from harness.launch.side import Side
 from harness.probes.machine import Machine
 from harness.probes.wallclock import WallClock, resolution_s

@@ -1,0 +1,68 @@
+"""What the other hosts of a run do: fork ranks when the first host asks for them, and end them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.launch.fork_server import ForkServer
+from harness.launch.gang import as_rank
+from harness.launch.hosts import greet, interface_of
+from harness.launch.orphans import descendants
+from harness.launch.side import Side
+
+if TYPE_CHECKING:
+    import socket
+
+    Address = tuple[str, int]
+
+
+def serve_ranks(connection: socket.socket, address: Address, token: str, sources: tuple[str, ...]) -> None:
+    """Fork ranks until the first host closes its connection.
+
+    Args:
+        connection: to the first host.
+        address: what ranks connect to there.
+        token: what they show when they do.
+        sources: files of the user's own that the catalog is loaded with, as this host has them.
+    """
+    with tempfile.TemporaryDirectory(prefix="benchwright-") as name, contextlib.ExitStack() as launch:
+        gangs: dict[int, list[int]] = {}
+        server: ForkServer | None = None
+        with connection.makefile(encoding="utf-8") as messages:
+            for message in map(json.loads, messages):
+                if "launch" in message:
+                    launch.close()
+                    gangs.clear()
+                    side = Side(sources=sources)
+                    server = launch.enter_context(ForkServer(message["launch"], Path(name), side))
+                elif server and "fork" in message:
+                    gangs[message["fork"]["gang"]] = _fork(server, message, address, token, Path(name))
+                elif server:
+                    _end(server, gangs.pop(message["end"], []))
+
+
+def _fork(server: ForkServer, message: dict[str, Any], address: Address, token: str, folder: Path) -> list[int]:
+    """Fork the ranks of a gang that belong here; references lie in this host's own folder."""
+    spec, found = message["fork"], []
+    for place, rank in enumerate(message["ranks"]):
+        with greet(address, {"rank": rank, "token": token}) as leader:
+            interface = interface_of(leader.getsockname()[0])
+            reference = str(folder / Path(spec["reference"]).name)
+            own = {**as_rank(spec, rank, place), "reference": reference, "interface": interface}
+            pid, _ = server.start(own, message["memory_limit"], leader)
+            found.append(pid)
+    return found
+
+
+def _end(server: ForkServer, ranks: list[int]) -> None:
+    for pid in ranks:
+        for one in (pid, *descendants(pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        server.reap(pid)

@@ -1,0 +1,101 @@
+"""A rank as the leader of its gang sees it: a process that it forked, or one on another host."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from harness.core.trial import CRASHED
+from harness.launch.orphans import cause_of_end
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    Reply = dict[str, Any]
+
+# Questions of which the quickest answered tells how far two clocks are apart.
+_QUESTIONS = 20
+
+
+class RankError(Exception):
+    """A fault of a rank other than the leader, with its status."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Peer:
+    """A rank that takes its orders from the leader.
+
+    Args:
+        rank: its number.
+        connection: to it.
+        pid: of its process; 0 where that is another host's.
+        host: the name of that.
+    """
+
+    def __init__(self, rank: int, connection: socket.socket, pid: int = 0, host: str = "") -> None:
+        self.rank, self.connection, self.pid = rank, connection, pid
+        self._name = f"rank {rank} on {host}" if host else f"rank {rank}"
+        self._buffer = b""
+        # Of the peer's clock ahead of ours, and of a question to its answer; one host has one clock.
+        self.ahead_s = self.delay_s = 0.0
+
+    def tell(self, order: Mapping[str, Any]) -> None:
+        """Send an order."""
+        try:
+            self.connection.sendall(json.dumps(order).encode() + b"\n")
+        except OSError:
+            self._raise_end()
+
+    def reply(self, deadline: float) -> Reply | None:
+        """Return the reply to the last order, None at the deadline.
+
+        Raises:
+            RankError: the rank has died.
+        """
+        while b"\n" not in self._buffer:
+            left = deadline - time.monotonic()
+            if not select.select([self.connection], [], [], None if left == float("inf") else max(0.0, left))[0]:
+                return None
+            try:
+                data = self.connection.recv(1 << 20)
+            except OSError:
+                data = b""
+            if not data:
+                self._raise_end()
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        reply = json.loads(line)
+        return {**reply, "name": self._name, "at": reply["at"] - self.ahead_s}
+
+    def compare_clocks(self) -> None:
+        """Find out how far another host's clock is ahead: an answer was given halfway from question to reply.
+
+        The error is at most half of the quickest question's time (Mills 1991, the clock offset of NTP).
+        """
+        found = []
+        for _ in range(_QUESTIONS):
+            asked = time.monotonic()
+            self.tell({"pass": "answer"})
+            reply = self.reply(float("inf"))
+            delay = time.monotonic() - asked
+            found.append((delay, reply["at"] - asked - delay / 2 if reply else 0.0))
+        self.delay_s, self.ahead_s = min(found)
+
+    def end(self) -> None:
+        """Let the rank end in order, and wait for it where it is a child."""
+        self.connection.close()
+        if self.pid:
+            os.waitpid(self.pid, 0)
+
+    def _raise_end(self) -> NoReturn:
+        if not self.pid:
+            raise RankError(CRASHED, f"{self._name}: the connection to it ended")
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        raise RankError(CRASHED, f"{self._name} {cause_of_end(code)}")

@@ -1,0 +1,137 @@
+"""Runs over two hosts: two agents that meet on loopback, each with ranks of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.core.run import Run
+from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, TIMEOUT
+from harness.launch.peer import Peer
+from harness.store.read import read_run
+from tests.launch.test_gang import BENCH, PLUG_IN, carries, trial, values
+
+HERE = socket.gethostname()
+
+
+def start(place: Path, name: str, *options: str) -> subprocess.Popen[str]:
+    """Start the command of one host."""
+    command = (BENCH, "run", "work", "--load", "mine.py", "--results", name, *options)
+    environment = {**os.environ, "TMPDIR": str(place)}
+    return subprocess.Popen(
+        command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def meeting_place() -> tuple[str, ...]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return "--nnodes", "2", "--rdzv", f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def first_to_say(processes: list[subprocess.Popen[str]], words: str) -> psutil.Process:
+    """Return the process that says something first; its standard output is read no further."""
+    outputs = {process.stdout: process for process in processes}
+    ready, _, _ = select.select(list(outputs), [], [], 60)
+    assert words in ready[0].readline()
+    return psutil.Process(outputs[ready[0]].pid)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hosts")
+    # Of three ranks the last is on the second host, and is the one to act.
+    (folder / "mine.py").write_text(PLUG_IN.replace("only(1, ", "only(2, "))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Run:
+    """Run all of them, and see that nothing is left on either host."""
+    options = ("--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2", *meeting_place())
+    processes = [start(place, name, *options) for name in ("one", "two")]
+    said = [process.communicate(timeout=180) for process in processes]
+    # The host that prints has failed cases; the other has done what it was asked to.
+    assert sorted(process.returncode for process in processes) == [0, 1], said
+    assert any(f"host 2 of 2 has ranks of the run that {HERE} keeps" in out for out, _ in said)
+    assert [one for one in psutil.process_iter() if carries(one, str(place))] == []
+    (folder,) = [*place.glob("one/*"), *place.glob("two/*")]
+    return read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("a_sums", OK, ""),
+        ("b_is_killed", CRASHED, f"rank 2 on {HERE}: the connection to it ended"),
+        ("c_raises", ERROR, f"rank 2 on {HERE}: "),
+        ("c_raises", ERROR, "ValueError: not today"),
+        ("d_hangs", TIMEOUT, "no answer within the 6 s"),
+        ("e_wrong_on_one", INCORRECT, f"rank 2 on {HERE}: max_abs_error 1 exceeds 0"),
+        ("f_lags", OK, ""),
+        ("g_goes_on", OK, ""),
+    ],
+)
+def test_ranks_on_another_host_are_rows_like_any(run: Run, name: str, status: str, words: str) -> None:
+    found = trial(run, name)
+    assert (found.status, words in found.message) == (status, True), found.message
+
+
+def test_the_hosts_and_the_times_of_their_ranks_are_kept(run: Run) -> None:
+    assert run.environment.hosts == (HERE, HERE)
+    found = trial(run, "f_lags")
+    assert len(values(found, "rank_time")) == 3 * len(values(found, "time"))
+
+
+def test_a_host_that_goes_away_ends_the_run_with_a_word(place: Path) -> None:
+    options = ("--impl", "alone,a_sums", "--launches", "9", "--budget", "9s", *meeting_place())
+    processes = [start(place, "gone", *options) for _ in range(2)]
+    guest = first_to_say(processes, "host 2 of 2")
+    for one in (guest, *guest.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    said = [process.communicate(timeout=60) for process in processes]
+    assert any(f"the host {HERE} is gone" in errors for _, errors in said), said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--nnodes", "2"), "name the place where the hosts meet with --rdzv HOST:PORT"),
+        (("--rdzv", "here:1"), "say how many hosts meet there with --nnodes"),
+        (("--nnodes", "2", "--rdzv", "here"), "expected HOST:PORT"),
+        (("--nnodes", "two", "--rdzv", "here:1"), "--nnodes two: expected a whole number"),
+        (("--nnodes", "2", "--rdzv", "here:1", "--against", "main"), "--against takes one host"),
+    ],
+)
+def test_hosts_that_cannot_meet_are_told_so(place: Path, options: tuple[str, ...], words: str) -> None:
+    process = start(place, "none", *options)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, words in errors, len(errors.splitlines())) == (2, True, 1), errors
+
+
+def test_how_far_another_clock_is_ahead_is_found() -> None:
+    ours, theirs = socket.socketpair()
+
+    def answer() -> None:
+        with theirs.makefile("rw") as line:
+            for _ in line:
+                line.write(json.dumps({"status": OK, "at": time.monotonic() + 1000}) + "\n")
+                line.flush()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    peer = Peer(1, ours, host="there")
+    peer.compare_clocks()
+    ours.close()
+    thread.join()
+    assert abs(peer.ahead_s - 1000) <= peer.delay_s / 2 < 0.1
