@@ -68,9 +68,7 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
     ]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
-        cost = planned.cost
-        work = dict(zip(RATES, (cost.flops, planned.hardware_flops, cost.bytes, cost.items), strict=True))
-        rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
+        rows += [_rate(time, metric, amount) for metric, amount in _work(planned).items() if amount]
         if share := roof_share(planned, time, context.ceilings):
             rows.append(share)
             rows = [replace(row, flags=row.flags + share.flags) if row is time else row for row in rows]
@@ -118,6 +116,13 @@ def _reach(trials: list[Trial], metric: str) -> float:
     if stated := relative_uncertainty(trials, metric):
         half = math.hypot(0.0 if math.isnan(half) else half, stated)
     return factor(half)
+
+
+def _work(planned: PlannedCase) -> dict[str, float]:
+    """Return the work of a step by the rate that it is counted for."""
+    cost = planned.cost
+    amounts = (cost.flops, planned.hardware_flops, cost.bytes, cost.items, cost.message_bytes, cost.bus_bytes)
+    return dict(zip(RATES, amounts, strict=True))
 
 
 def _rate(time: Measurement, metric: str, amount: float) -> Measurement:

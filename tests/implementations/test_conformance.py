@@ -15,6 +15,7 @@ CATALOG = load_catalog(lazily=False)
 ALL = [one for known in CATALOG.implementations.values() for one in known.values()]
 # Small points of each workload, as on the command line.
 POINTS = {
+    "all_reduce": [{"bytes": "4004"}, {"bytes": "4k", "dtype": "bf16", "world_size": "3"}],
     "attention": [
         {"seq": "65", "heads": "4", "kv_heads": "2", "causal": "true", "dtype": "fp32"},
         {"seq": "64"},
