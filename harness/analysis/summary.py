@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.doubts import doubts
+from harness.analysis.efficiency import efficiencies
 from harness.analysis.energy import energies
 from harness.analysis.interval import factor, two_level
 from harness.analysis.roof import roof_share
@@ -34,15 +35,19 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
     Args:
         groups: the plan.
         trials: what came of it.
-        context: the power at rest and the roofs, which some numbers are relative to.
+        context: the power at rest, the roofs and the threads, which some numbers are relative to.
 
     Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
     """
-    ended, rows = by_case(trials), []
-    for group in groups:
-        for planned in group.cases:
-            rows += _of_case(planned, ended[planned.case], context)
-    return rows
+    groups, ended = tuple(groups), by_case(trials)
+    found = {
+        planned.case: _of_case(planned, ended[planned.case], context) for group in groups for planned in group.cases
+    }
+    if context.policy:
+        times = {row.case: row for rows in found.values() for row in rows if row.metric == PRIMARY}
+        for row in efficiencies(groups, ended, times, context.policy):
+            found[row.case].append(row)
+    return [row for rows in found.values() for row in rows]
 
 
 def measured_by_case(

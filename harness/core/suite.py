@@ -58,6 +58,10 @@ class Policy:
     seed: int = 0
     energy_precision: float = 0.02
 
+    def threads_of(self, ranks: int) -> int:
+        """Return the threads of each of so many ranks, which share those of a worker."""
+        return max(1, self.threads // ranks)
+
 
 @dataclass(frozen=True)
 class Suite:

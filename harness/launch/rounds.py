@@ -222,8 +222,7 @@ def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker
 
 
 def _threads(turns: Turns, planned: PlannedCase) -> int:
-    """Return the threads of each rank: those of the policy, divided."""
-    return max(1, turns.policy.threads // planned.world_size)
+    return turns.policy.threads_of(planned.world_size)
 
 
 def _contended(turns: Turns, planned: PlannedCase) -> bool:
