@@ -1,0 +1,90 @@
+"""Where the time of a training step goes.
+
+Forward pass, backward pass and update of each case, and the communication that no computation hides; each of the
+slowest rank, from a profile in a pass of its own. A profile makes a step longer: read shares off it, and times elsewhere.
+Beside a bar stands how much of the communication is overlapped, which is not in the bar.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.core.metric import format_value
+from harness.report.figure import COLOURS, INK, Figure, escape, finite, series_name
+from harness.report.samples import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.report.figure import Trace
+    from harness.report.study import Study
+
+_ROW_PX = 26
+_PARTS = {
+    "forward_time": "forward",
+    "backward_time": "backward",
+    "optimizer_time": "update",
+    "exposed_communication_time": "exposed communication",
+}
+
+
+def draw(study: Study) -> Iterator[Figure]:
+    """Yield the parts of each case, one after the other, with the share of its communication that is overlapped."""
+    parts = {name: rows for metric, name in _PARTS.items() if len(rows := finite(study.values(metric)))}
+    if not parts:
+        return
+    every = pd.concat(list(parts.values()))
+    labels = {int(row.Index): escape(f"{series_name(study, row)}, {row.question}") for row in every.itertuples()}
+    traces = [_part(name, colour, rows, labels) for colour, (name, rows) in zip(COLOURS, parts.items(), strict=False)]
+    traces += _overlaps(study, every.groupby(level=0)["median"].sum(), labels)
+    y = {"categoryorder": "array", "categoryarray": [labels[case] for case in sorted(labels)][::-1], "automargin": True}
+    x = {"title": {"text": "time of a step, profiled"}, "rangemode": "tozero"} | SECONDS
+    layout = {"barmode": "stack", "legend": {"traceorder": "normal"}, "xaxis": x, "yaxis": y}
+    yield Figure("time-split", traces, layout, row_px=_ROW_PX)
+
+
+def _part(name: str, colour: str, rows: pd.DataFrame, labels: dict[int, str]) -> Trace:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "x": rows["median"].tolist(),
+        "y": rows.index.map(labels).tolist(),
+        "marker": {"color": colour},
+        "hovertext": [f"{labels[row.Index]}: {format_value(row.median, 's')}, {name}" for row in rows.itertuples()],
+        "hoverinfo": "text",
+        "meta": {"cases": rows.index.tolist()},
+    }
+
+
+def _overlaps(study: Study, ends: pd.Series[Any], labels: dict[int, str]) -> list[Trace]:
+    """Return the overlap of each case that communicates, written at the end of its bar."""
+    rows = finite(study.values("overlap_share"))
+    rows = rows[rows.index.isin(ends.index)]
+    if rows.empty:
+        return []
+    whole = study.values("communication_time")["median"]
+    texts = [_overlap(row.median, whole.get(row.Index, math.nan)) for row in rows.itertuples()]
+    return [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "showlegend": False,
+            "x": [ends[case] for case in rows.index],
+            "y": rows.index.map(labels).tolist(),
+            "text": texts,
+            "textposition": "middle right",
+            "textfont": {"size": 11, "color": INK},
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+            "meta": {"cases": rows.index.tolist()},
+        }
+    ]
+
+
+def _overlap(share: float, whole: float) -> str:
+    of = f" of {format_value(whole, 's')}" if math.isfinite(whole) else ""
+    return f" {share:.0%}{of} overlapped"
