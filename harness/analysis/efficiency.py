@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from harness.core.trial import Trial
 
 EFFICIENCY, RANKS = "efficiency", "world_size"
+# Flags of a time for which cores were not free: it is no measure of scaling, on either side.
+CONTENDED = frozenset({"contended_ranks", "contended", "stolen", "waiting"})
 
 
 def efficiencies(

@@ -8,10 +8,11 @@ others were at work. It says nothing about scaling.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.analysis.efficiency import CONTENDED, EFFICIENCY, RANKS
 from harness.core.metric import three_digits
-from harness.report.figure import MUTED, Figure, error_bars, escape, finite, log_axis, looks
+from harness.report.figure import MUTED, Figure, error_bars, escape, finite, log_axis, looks, meaning
 from harness.report.lines import lines_over
 
 if TYPE_CHECKING:
@@ -21,37 +22,38 @@ if TYPE_CHECKING:
     from harness.report.lines import Line
     from harness.report.study import Study
 
-_METRIC, _AXIS = "efficiency", "world_size"
-# Flags of a time, ours or that of one process, which was not a case's own cores'.
-_CONTENDED = {"contended_ranks", "contended", "stolen", "waiting"}
-
 
 def draw(study: Study) -> Iterator[Figure]:
     """Yield efficiency over ranks, a line for each implementation at each point."""
-    rows = finite(study.values(_METRIC))
+    rows = finite(study.values(EFFICIENCY))
     if rows.empty:
         return
-    lines, known, flags = lines_over(study, rows, _AXIS, fewest=1), looks(study), _flags(study)
+    lines, known, flags = lines_over(study, rows, RANKS, fewest=1), looks(study), _flags(study)
     traces = [_trace(line, known[tuple(line.rows.iloc[0][["implementation", "machine"]])], flags) for line in lines]
+    if any(flags[int(case)] & CONTENDED for case in rows.index):
+        traces.append(meaning("circle-open", "cores were not free: no measure of scaling"))
+    yield Figure("efficiency", traces, _layout(lines))
+
+
+def _layout(lines: list[Line]) -> dict[str, Any]:
+    """Return the axes: an interval of a busy machine may reach far above all values, and is cut."""
     ranks = sorted({at for line in lines for at in line.at})
-    values = [1.0, *(value for line in lines for value, _ in line.at.values())]
-    ticks = {"tickvals": ranks, "ticktext": [f"{one:g}" for one in ranks]}
-    layout = {
-        "xaxis": log_axis("ranks", [], "1") | ticks,
-        "yaxis": log_axis("efficiency", values, "1"),
+    highest = max(value for line in lines for value, _ in line.at.values())
+    return {
+        "xaxis": log_axis("ranks", [], "1") | {"tickvals": ranks, "ticktext": [f"{one:g}" for one in ranks]},
+        "yaxis": {"title": {"text": "efficiency"}, "range": [0, max(1.1, 1.2 * highest)]},
         "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": MUTED}}],
     }
-    yield Figure("efficiency", traces, layout)
 
 
 def _flags(study: Study) -> dict[int, set[str]]:
     """Return the warnings on each efficiency, by case."""
-    mine = study.measurements[study.measurements["metric"] == _METRIC]
+    mine = study.measurements[study.measurements["metric"] == EFFICIENCY]
     return {int(case): set(flags.split(", ")) for case, flags in zip(mine["case"], mine["flags"], strict=True)}
 
 
 def _trace(line: Line, look: Look, flags: dict[int, set[str]]) -> Trace:
-    doubts = [sorted(flags[number] & _CONTENDED) for _, number in line.at.values()]
+    doubts = [sorted(flags[number] & CONTENDED) for _, number in line.at.values()]
     return {
         "type": "scatter",
         "mode": "lines+markers",

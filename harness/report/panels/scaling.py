@@ -70,7 +70,7 @@ def _figure(study: Study, axis: str, lines: list[Line], measure: _Measure) -> Fi
 def _written(value: float) -> str:
     """Write a place on an axis as the command line takes it: ``4096``, ``16m``."""
     factor, suffix = next((pair for pair in _LARGE if value >= pair[0] and value % pair[0] == 0), (1, ""))
-    return f"{value / factor:g}{suffix}"
+    return f"{value / factor:.12g}{suffix}"
 
 
 def _trace(line: Line, look: Look, axis: str, unit: str) -> dict[str, Any]:

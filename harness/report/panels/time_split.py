@@ -1,8 +1,8 @@
 """Where the time of a training step goes.
 
 Forward pass, backward pass and update of each case, and the communication that no computation hides; each of the
-slowest rank, from a profile in a pass of its own. A profile makes a step longer: read shares off it, and times elsewhere.
-Beside a bar stands how much of the communication is overlapped, which is not in the bar.
+slowest rank, from a profile in a pass of its own. A profile makes a step longer: read shares off it, and times
+elsewhere. Beside a bar stands how much of the communication is overlapped, which is not in the bar.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.report.study import Study
 
 _ROW_PX = 26
+# The axis is so many times as long as the longest bar, for what is written at its end.
+_ROOM = 1.35
 _PARTS = {
     "forward_time": "forward",
     "backward_time": "backward",
@@ -39,11 +41,13 @@ def draw(study: Study) -> Iterator[Figure]:
     every = pd.concat(list(parts.values()))
     labels = {int(row.Index): escape(f"{series_name(study, row)}, {row.question}") for row in every.itertuples()}
     traces = [_part(name, colour, rows, labels) for colour, (name, rows) in zip(COLOURS, parts.items(), strict=False)]
-    traces += _overlaps(study, every.groupby(level=0)["median"].sum(), labels)
+    ends = every.groupby(level=0)["median"].sum()
+    overlaps = _overlaps(study, ends, labels)
     y = {"categoryorder": "array", "categoryarray": [labels[case] for case in sorted(labels)][::-1], "automargin": True}
-    x = {"title": {"text": "time of a step, profiled"}, "rangemode": "tozero"} | SECONDS
+    room = _ROOM if overlaps else 1.05
+    x = {"title": {"text": "time of a step, profiled"}, "range": [0, room * float(ends.max())]} | SECONDS
     layout = {"barmode": "stack", "legend": {"traceorder": "normal"}, "xaxis": x, "yaxis": y}
-    yield Figure("time-split", traces, layout, row_px=_ROW_PX)
+    yield Figure("time-split", [*traces, *overlaps], layout, row_px=_ROW_PX)
 
 
 def _part(name: str, colour: str, rows: pd.DataFrame, labels: dict[int, str]) -> Trace:
@@ -73,7 +77,7 @@ def _overlaps(study: Study, ends: pd.Series[Any], labels: dict[int, str]) -> lis
             "type": "scatter",
             "mode": "text",
             "showlegend": False,
-            "x": [ends[case] for case in rows.index],
+            "x": ends[rows.index].tolist(),
             "y": rows.index.map(labels).tolist(),
             "text": texts,
             "textposition": "middle right",
