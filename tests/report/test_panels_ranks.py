@@ -173,6 +173,6 @@ def test_both_panels_are_drawn_by_a_browser(study, opened, tmp_path: Path) -> No
     page.scroll()
     heads = page.page.locator("h2").all_inner_texts()
     assert "How well ranks scale" in heads
-    assert "Where the time of a training step goes" in heads
+    assert "Where the time of a step goes" in heads
     assert page.page.get_by_text("25% of 4.00 ms overlapped").count() == 2
     assert page.faults == []

@@ -1,8 +1,9 @@
-"""Where the time of a training step goes.
+"""Where the time of a step goes.
 
-Forward pass, backward pass and update of each case, and the communication that no computation hides; each of the
-slowest rank, from a profile in a pass of its own. A profile makes a step longer: read shares off it, and times
-elsewhere. Beside a bar stands how much of the communication is overlapped, which is not in the bar.
+Where a step trains or its ranks communicate: forward pass, backward pass, update, and communication that no computation
+hides. Each is of the slowest rank, from a profile in a pass of its own, which makes a step longer: read shares off it,
+and times elsewhere. Communication that is overlapped is not in a bar: how much of it that is stands at the end. Nor is
+what a step does beside all these.
 """
 
 from __future__ import annotations
