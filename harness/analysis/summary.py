@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.doubts import doubts
+from harness.analysis.efficiency import efficiencies
 from harness.analysis.energy import energies
 from harness.analysis.interval import factor, two_level
 from harness.analysis.roof import roof_share
@@ -34,15 +35,19 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
     Args:
         groups: the plan.
         trials: what came of it.
-        context: the power at rest and the roofs, which some numbers are relative to.
+        context: the power at rest, the roofs and the threads, which some numbers are relative to.
 
     Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
     """
-    ended, rows = by_case(trials), []
-    for group in groups:
-        for planned in group.cases:
-            rows += _of_case(planned, ended[planned.case], context)
-    return rows
+    groups, ended = tuple(groups), by_case(trials)
+    found = {
+        planned.case: _of_case(planned, ended[planned.case], context) for group in groups for planned in group.cases
+    }
+    if context.policy:
+        times = {row.case: row for rows in found.values() for row in rows if row.metric == PRIMARY}
+        for row in efficiencies(groups, ended, times, context.policy):
+            found[row.case].append(row)
+    return [row for rows in found.values() for row in rows]
 
 
 def measured_by_case(
@@ -68,9 +73,7 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
     ]
     by_metric = {row.metric: row for row in rows}
     if time := by_metric.get(PRIMARY):
-        cost = planned.cost
-        work = dict(zip(RATES, (cost.flops, planned.hardware_flops, cost.bytes, cost.items), strict=True))
-        rows += [_rate(time, metric, amount) for metric, amount in work.items() if amount]
+        rows += [_rate(time, metric, amount) for metric, amount in _work(planned).items() if amount]
         if share := roof_share(planned, time, context.ceilings):
             rows.append(share)
             rows = [replace(row, flags=row.flags + share.flags) if row is time else row for row in rows]
@@ -118,6 +121,13 @@ def _reach(trials: list[Trial], metric: str) -> float:
     if stated := relative_uncertainty(trials, metric):
         half = math.hypot(0.0 if math.isnan(half) else half, stated)
     return factor(half)
+
+
+def _work(planned: PlannedCase) -> dict[str, float]:
+    """Return the work of a step by the rate that it is counted for."""
+    cost = planned.cost
+    amounts = (cost.flops, planned.hardware_flops, cost.bytes, cost.items, cost.message_bytes, cost.bus_bytes)
+    return dict(zip(RATES, amounts, strict=True))
 
 
 def _rate(time: Measurement, metric: str, amount: float) -> Measurement:

@@ -62,7 +62,7 @@ def measure_and_print(
         return EXIT_OK
     environment = replace(detect(), hosts=hosts.names or ("",) * (count if count > 1 else 0))
     revisions = two_revisions(against, setup or "") if against else {}
-    plan = make_plan(catalog, selections, policy, environment, sides=len(revisions) or 1)
+    plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(revisions) or 1)
     if dry_run:
         print_plan(plan)
         return EXIT_OK

@@ -15,7 +15,18 @@ from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import ERRORS, MEMORY, energy, first_value, loss, of_roof, ratio, value, with_interval
+from harness.formats.cells import (
+    ERRORS,
+    MEMORY,
+    efficiency,
+    energy,
+    first_value,
+    loss,
+    of_roof,
+    ratio,
+    value,
+    with_interval,
+)
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
@@ -95,6 +106,8 @@ def _table(table: GroupTable) -> Table:
         "time": [_timed(row) for row in table.rows],
         f"time / {table.group.baseline}": [ratio(row.ratio) for row in table.rows],
         "throughput": [value(row.measurements.get("flops_per_s")) for row in table.rows],
+        "busbw": [value(row.measurements.get("bus_bandwidth")) for row in table.rows],
+        "efficiency": [efficiency(row) for row in table.rows],
         "of roof": [of_roof(row) for row in table.rows],
         "memory": [first_value(row, MEMORY) for row in table.rows],
         "energy": [energy(row) for row in table.rows],
@@ -135,6 +148,8 @@ def _conditions(run: Run) -> str:
     machine = f"{environment.cpu_model}, {environment.cpus_usable} cores"
     if policy.device.startswith("cuda"):
         machine = f"{environment.gpus[int(policy.device.partition(':')[2])].name}, driver {environment.driver}"
+    if environment.hosts:
+        machine += f", hosts {', '.join(environment.hosts)}"
     parts = (
         f"torch {environment.packages['torch']}",
         f"{policy.launches} launches",

@@ -56,7 +56,10 @@ METRICS = {
         Metric("hardware_flops_per_s", "FLOP/s", None, "operations that the implementation carries out over the time"),
         Metric("roof_share", "1", "higher", "least time that the measured roofs of the machine allow, over the time"),
         Metric("items_per_s", "1/s", "higher", "what a step works on (sequences, images, tokens) over the time"),
+        Metric("efficiency", "1", "higher", "throughput of ranks over one process's, for each processor they use more"),
         Metric("bytes_per_s", "B/s", "higher", "least memory traffic of the workload over the time"),
+        Metric("algorithm_bandwidth", "B/s", "higher", "size of what ranks exchange over the time"),
+        Metric("bus_bandwidth", "B/s", "higher", "what must cross each rank's link over the time"),
         Metric(
             "peak_memory", "B", "lower", "peak resident host memory of set-up and steps, above the inputs", *_MEMORY
         ),
@@ -112,8 +115,11 @@ METRICS = {
 
 PRIMARY = "time"
 # Work over time, and all that follows from another metric: what is said of that is said of them.
-RATES = ("flops_per_s", "hardware_flops_per_s", "bytes_per_s", "items_per_s")
-DERIVED = (*RATES, "roof_share", "flops_per_joule", "energy_net")
+RATES = (
+    *("flops_per_s", "hardware_flops_per_s", "bytes_per_s", "items_per_s"),
+    *("algorithm_bandwidth", "bus_bandwidth"),
+)
+DERIVED = (*RATES, "roof_share", "efficiency", "flops_per_joule", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 # Whole numbers below this are counts, and written with all their digits.

@@ -27,10 +27,12 @@ class Context:
     Attributes:
         rests: the power at rest, of which net energy is net.
         ceilings: the roofs that a share of the roof is a share of; None where they were not measured.
+        policy: how it was measured; None where that is not known.
     """
 
     rests: tuple[Rest, ...] = ()
     ceilings: Ceilings | None = None
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Run:
         """What its numbers are read against."""
         ceilings = self.meta.get("ceilings")
         rests = tuple(Rest(**rest) for rest in self.meta.get("rests", ()))
-        return Context(rests, Ceilings(**ceilings) if ceilings else None)
+        return Context(rests, Ceilings(**ceilings) if ceilings else None, self.policy)
 
     @property
     def launches(self) -> int:

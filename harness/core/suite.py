@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class Policy:
         mode: what a CUDA sample is (``cold``, ``hot``, ``graph``, ``host``); ``auto`` is ``cold`` on CUDA.
         seed: fixes inputs and order.
         energy_precision: half width of an energy, relative, that its window is made long enough for; 0 for no energy.
+        nodes: hosts that ranks are divided among.
     """
 
     launches: int = 5
@@ -57,6 +59,15 @@ class Policy:
     mode: str = "auto"
     seed: int = 0
     energy_precision: float = 0.02
+    nodes: int = 1
+
+    def on_a_host(self, ranks: int) -> int:
+        """Return how many of so many ranks are on one host, at most."""
+        return math.ceil(ranks / self.nodes)
+
+    def threads_of(self, ranks: int) -> int:
+        """Return the threads of each of so many ranks, which share those of a worker on their host."""
+        return max(1, self.threads // self.on_a_host(ranks))
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,15 @@ class Cost:
         flops: floating-point operations; zero where none are counted.
         bytes: the least traffic to main memory: each input read once, each output written once.
         items: what is worked on, such as sequences, images or tokens; zero where a step is not of so many.
+        message_bytes: size of what ranks exchange, as each has it; zero where a step is no exchange.
+        bus_bytes: what of it must cross each rank's link, in the direction that carries more, whatever the algorithm.
     """
 
     flops: float = 0.0
     bytes: float = 0.0
     items: float = 0.0
+    message_bytes: float = 0.0
+    bus_bytes: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.analysis.efficiency import CONTENDED, EFFICIENCY
 from harness.core.metric import format_value, three_digits
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def of_roof(row: Row) -> str:
     """Write the share of the measured roof that binds; empty where it is not known."""
     found = row.measurements.get("roof_share")
     return f"{found.median:.0%}" if found else ""
+
+
+def efficiency(row: Row) -> str:
+    """Write how well ranks scale; in parentheses where cores were not free, so that it does not say so."""
+    found = row.measurements.get(EFFICIENCY)
+    if not found:
+        return ""
+    return f"({three_digits(found.median)})" if CONTENDED & set(found.flags) else three_digits(found.median)
 
 
 def loss(row: Row) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from dataclasses import dataclass, field, replace
@@ -224,18 +223,13 @@ def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker
 
 
 def _threads(turns: Turns, planned: PlannedCase) -> int:
-    """Return the threads of each rank: those of the policy, divided among the ranks of a host."""
-    return max(1, turns.policy.threads // _ranks_of_a_host(turns, planned))
+    return turns.policy.threads_of(planned.world_size)
 
 
 def _contended(turns: Turns, planned: PlannedCase) -> bool:
     """Whether ranks wait for each other's cores, so that their time does not say how the case scales."""
     on_cores = turns.policy.device == "cpu" and planned.world_size > 1
-    return on_cores and _ranks_of_a_host(turns, planned) * _threads(turns, planned) > usable_cpus()
-
-
-def _ranks_of_a_host(turns: Turns, planned: PlannedCase) -> int:
-    return math.ceil(planned.world_size / max(1, len(turns.servers[0].hosts.names)))
+    return on_cores and turns.policy.on_a_host(planned.world_size) * _threads(turns, planned) > usable_cpus()
 
 
 def _reference_path(turns: Turns, side: int, planned: PlannedCase) -> Path:

@@ -95,14 +95,13 @@ def _computing(events: Sequence[Mapping[str, Any]]) -> list[Span]:
 
 def _sent(event: Mapping[str, Any], ranks: int) -> float:
     """Return the bytes that a rank sends in one operation, as a ring does, which is the least that there is."""
-    backend, _, operation = event["name"].partition(":")
-    if backend != "gloo":
+    if not event["name"].startswith("gloo:"):
         return 0.0
     arguments = event["args"]
     shapes, types = arguments.get("Input Dims", ()), arguments.get("Input type", ())
     given = sum(math.prod(shape) * _BYTES.get(kind, 0) for shape, kind in zip(shapes, types, strict=False))
-    shares = {"all_reduce": 2 * (ranks - 1) / ranks, "all_gather": ranks - 1, "recv": 0}
-    return float(shares.get(operation, 1) * given)
+    shares = {"gloo:all_reduce": 2 * (ranks - 1) / ranks, "gloo:all_gather": ranks - 1, "gloo:recv": 0}
+    return float(shares.get(event["name"], 1) * given)
 
 
 def _until_last(steps: Sequence[Span], backward: Sequence[Span]) -> list[Span]:

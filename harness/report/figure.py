@@ -173,9 +173,9 @@ def points(study: Study, found: Mapping[str, pd.DataFrame], *, bars: str = "") -
     if study.several:
         symbols = _machine_symbols(study)
         drawn = {machine for rows in found.values() for machine in rows["machine"]}
-        traces += [_meaning(symbol, machine) for machine, symbol in symbols.items() if machine in drawn]
+        traces += [meaning(symbol, machine) for machine, symbol in symbols.items() if machine in drawn]
     if len(found) > 1:
-        traces += [_meaning(f"circle{filling}", name) for filling, name in zip(_FILLINGS, found, strict=False)]
+        traces += [meaning(f"circle{filling}", name) for filling, name in zip(_FILLINGS, found, strict=False)]
     return traces
 
 
@@ -206,7 +206,7 @@ def _machine_symbols(study: Study) -> dict[str, str]:
     return dict(zip(dict.fromkeys(study.cases["machine"]), itertools.cycle(SYMBOLS), strict=False))
 
 
-def _meaning(symbol: str, name: str) -> Trace:
+def meaning(symbol: str, name: str) -> Trace:
     """Return an entry of the legend that says what a symbol or a filling stands for."""
     marker = {"color": MUTED, "symbol": symbol, "size": 8}
     nothing = {"x": [None], "y": [None], "hoverinfo": "skip"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness import implementation
+from implementations._collectives.ring import ring_all_reduce
 from implementations.scaling._method import requires, training
-from implementations.scaling._ring import ring_all_reduce
 from implementations.scaling._together import summed_together
 
 if TYPE_CHECKING:

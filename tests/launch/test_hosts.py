@@ -132,6 +132,8 @@ def test_how_far_another_clock_is_ahead_is_found() -> None:
     thread.start()
     peer = Peer(1, ours, host="there")
     peer.compare_clocks()
-    ours.close()
+    ours.shutdown(socket.SHUT_RDWR)
     thread.join()
+    ours.close()
+    theirs.close()
     assert abs(peer.ahead_s - 1000) <= peer.delay_s / 2 < 0.1

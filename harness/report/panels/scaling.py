@@ -2,6 +2,8 @@
 
 Time against an axis that has several values, both logarithmic: a straight line is a power law, and its slope the power.
 Bars are 95 % intervals. A diamond marks where two implementations change places, between the points that were measured.
+Where ranks exchange tensors, bus bandwidth stands below: what must cross each rank's link over the time, whatever the
+algorithm. It rises with the size until the link is full, and what it is short of that at small sizes is latency.
 """
 
 from __future__ import annotations
@@ -10,100 +12,86 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.core.case import describe
-from harness.core.metric import format_value, three_digits
-from harness.report.figure import INK, Figure, error_bars, escape, log_axis, looks, series_name
+from harness.core.metric import PRIMARY, format_value, three_digits
+from harness.report.figure import INK, Figure, error_bars, escape, finite, log_axis, looks
+from harness.report.lines import lines_over
 from harness.report.study import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
     from harness.report.figure import Look
+    from harness.report.lines import Line
     from harness.report.study import Study
 
 _FEWEST = 2
-# Lines of one figure; with more, nothing can be read off any of them.
-_MOST = 24
+_LARGE = ((1 << 30, "g"), (1 << 20, "m"))
 
 
-class _Line(NamedTuple):
-    """Cases that differ in one axis alone: where they are on it, their medians, and their numbers in the study."""
+class _Measure(NamedTuple):
+    """What is drawn over an axis: how its figures and its axis are called, and its unit."""
 
-    name: str
-    series: str
-    question: tuple[str, str]
-    rows: pd.DataFrame
-    at: dict[float, tuple[float, int]]
+    suffix: str
+    title: str
+    unit: str
+
+
+_MEASURES = {PRIMARY: _Measure("", "time of a step", "s"), "bus_bandwidth": _Measure("-bus", "bus bandwidth", "B/s")}
 
 
 def draw(study: Study) -> Iterator[Figure]:
-    """Yield a figure for each numeric axis of which there are several values."""
-    timed = study.values("time")
-    if timed.empty:
-        return
-    for axis, values in study.axes.items():
-        if numeric(values):
-            lines = _lines(study, timed[timed["params"].map(lambda params, axis=axis: axis in params)], axis)
+    """Yield a figure for each numeric axis of which there are several values, and one of bandwidths where there are."""
+    for metric, measure in _MEASURES.items():
+        rows = finite(study.values(metric))
+        for axis, values in study.axes.items():
+            lines = lines_over(study, rows, axis, fewest=_FEWEST) if numeric(values) and len(rows) else []
             if lines:
-                yield _figure(study, axis, lines)
+                yield _figure(study, axis, lines, measure)
 
 
-def _lines(study: Study, timed: pd.DataFrame, axis: str) -> list[_Line]:
-    """Return the cases that differ in the axis alone, by the rest of their point; the longest lines first."""
-    timed = timed.assign(
-        at=[params[axis] for params in timed["params"]], rest=[_rest(study, one, axis) for one in timed["params"]]
-    )
-    grouped = timed.groupby(["workload", "implementation", "machine", "rest"], sort=False)
-    lines = [_line(study, rows.sort_values("at")) for _, rows in grouped if len(rows) >= _FEWEST]
-    return sorted(lines, key=lambda line: -len(line.rows))[:_MOST]
-
-
-def _line(study: Study, rows: pd.DataFrame) -> _Line:
-    first = next(rows.itertuples())
-    series = series_name(study, first)
-    name = escape(" · ".join(filter(None, (series, first.rest))))
-    at = dict(zip(rows["at"], zip(rows["median"], rows.index, strict=True), strict=True))
-    return _Line(name, series, (first.workload, first.rest), rows, at)
-
-
-def _rest(study: Study, params: dict[str, Any], axis: str) -> str:
-    return describe(tuple((name, value) for name, value in params.items() if name in study.axes and name != axis))
-
-
-def _figure(study: Study, axis: str, lines: list[_Line]) -> Figure:
+def _figure(study: Study, axis: str, lines: list[Line], measure: _Measure) -> Figure:
     found = looks(study)
-    traces = [_trace(line, found[tuple(line.rows.iloc[0][["implementation", "machine"]])], axis) for line in lines]
-    crossings = [mark for pair in itertools.combinations(lines, 2) for mark in _crossings(axis, *pair)]
+    traces = [
+        _trace(line, found[tuple(line.rows.iloc[0][["implementation", "machine"]])], axis, measure.unit)
+        for line in lines
+    ]
+    # Rates cross where times do, and one figure says where.
+    pairs = itertools.combinations(lines, 2) if measure is _MEASURES[PRIMARY] else ()
+    crossings = [mark for pair in pairs for mark in _crossings(axis, *pair)]
     positions = sorted({position for line in lines for position in line.at})
     layout = {
         "xaxis": log_axis(escape(axis), [], "1")
-        | {"tickvals": positions, "ticktext": [f"{one:g}" for one in positions]},
-        "yaxis": log_axis("time of a step", [time for line in lines for time, _ in line.at.values()], "s"),
+        | {"tickvals": positions, "ticktext": [_written(one) for one in positions]},
+        "yaxis": log_axis(measure.title, [value for line in lines for value, _ in line.at.values()], measure.unit),
     }
-    return Figure(f"scaling-{axis}", [*traces, *_marks(crossings)], layout)
+    return Figure(f"scaling-{axis}{measure.suffix}", [*traces, *_marks(crossings)], layout)
 
 
-def _trace(line: _Line, look: Look, axis: str) -> dict[str, Any]:
+def _written(value: float) -> str:
+    """Write a place on an axis as the command line takes it: ``4096``, ``16m``."""
+    factor, suffix = next((pair for pair in _LARGE if value >= pair[0] and value % pair[0] == 0), (1, ""))
+    return f"{value / factor:.12g}{suffix}"
+
+
+def _trace(line: Line, look: Look, axis: str, unit: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": line.name,
         "x": list(line.at),
-        "y": [time for time, _ in line.at.values()],
+        "y": [value for value, _ in line.at.values()],
         "error_y": error_bars(line.rows),
         "line": look.line,
         "marker": look.marker,
         "hovertext": [
-            f"{line.name}, {escape(axis)} {at}: {format_value(time, 's')}" for at, (time, _) in line.at.items()
+            f"{line.name}, {escape(axis)} {at}: {format_value(value, unit)}" for at, (value, _) in line.at.items()
         ],
         "hoverinfo": "text",
         "meta": {"cases": [number for _, number in line.at.values()]},
     }
 
 
-def _crossings(axis: str, ours: _Line, theirs: _Line) -> Iterator[tuple[float, float, str, list[int]]]:
+def _crossings(axis: str, ours: Line, theirs: Line) -> Iterator[tuple[float, float, str, list[int]]]:
     """Yield where two lines of the same question change places, on straight lines between their common points."""
     if ours.question != theirs.question:
         return

@@ -25,6 +25,7 @@ _COLUMNS = {
     "time": ("time",),
     "throughput": ("flops_per_s",),
     "traffic": ("bytes_per_s",),
+    "busbw": ("bus_bandwidth",),
     "of roof": ("roof_share",),
     "memory": ("device_peak_allocated", "peak_memory"),
     "energy": ("energy_gross",),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import types
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing
 
 from implementations.scaling import workload as scaling
-from implementations.scaling._ring import ring_all_reduce
+from tests.implementations.ranks import RANKS, on_ranks, planted
 
 EXACT = (
     "per_parameter_allreduce",
@@ -29,7 +25,6 @@ EXACT = (
 LOSSY = ("ddp_fp16_hook", "ddp_powersgd")
 SMALL = {"batch": 2, "seq": 16, "bucket": 1 << 16}
 DEFAULTS = {axis.name: axis.parse(axis.default) for axis in scaling.workload.axes} | SMALL
-RANKS = 3
 # What is put into an implementation's source, and what is said of it.
 FAULTS = (
     # SUM for mean
@@ -63,26 +58,7 @@ def draw(**changes):
 
 
 def build(name, old="", new=""):
-    """Return an implementation, or what it is with a fault in its source."""
-    module = importlib.import_module(f"implementations.scaling.{name}")
-    text = Path(module.__file__).read_text()
-    assert not old or text.count(old) == 1
-    planted = types.ModuleType(name)
-    exec(compile(text.replace(old, new) if old else text, name, "exec"), planted.__dict__)
-    return getattr(planted, name)
-
-
-def on_ranks(folder, function):
-    """Call a function on every rank, each a process of its own, and return what each returned."""
-    torch.multiprocessing.start_processes(_rank, (str(folder), function), RANKS, start_method="fork")
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(RANKS)]
-
-
-def _rank(rank, folder, function):
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=RANKS)
-    torch.save(function(), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return planted("scaling", name, old, new)
 
 
 def judged(make, truth, **changes):
@@ -113,20 +89,6 @@ def test_faults_of_ranks_are_rejected(tmp_path):
     found = on_ranks(tmp_path, lambda: [judged(build(name, old, new), truth) for name, old, new, _ in FAULTS])
     for (name, _, new, words), faults in zip(FAULTS, zip(*found, strict=True), strict=True):
         assert all(words in fault for fault in faults), (name, new, faults)
-
-
-@pytest.mark.parametrize("size", [1, 3, 1000003])
-def test_the_ring_sums_as_the_library_does_and_sends_what_the_formula_says(tmp_path, size):
-    def both():
-        ours = torch.arange(size, dtype=torch.float32) % 7 + torch.distributed.get_rank()
-        library = ours.clone()
-        torch.distributed.all_reduce(library)
-        sent = ring_all_reduce(ours)
-        return torch.equal(ours, library), sent
-
-    found = on_ranks(tmp_path, both)
-    assert all(equal for equal, _ in found)
-    assert sum(sent for _, sent in found) == 2 * (RANKS - 1) * 4 * size
 
 
 def test_a_batch_without_equal_shares_is_no_question():

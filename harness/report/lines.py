@@ -1,0 +1,56 @@
+"""Cases that differ in one axis alone, as lines over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.core.case import describe
+from harness.report.figure import escape, series_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.study import Study
+
+# Lines of one figure; with more, nothing can be read off any of them.
+_MOST = 24
+
+
+class Line(NamedTuple):
+    """Cases that differ in one axis alone: where they are on it, their medians, and their numbers in the study."""
+
+    name: str
+    series: str
+    question: tuple[str, str]
+    rows: pd.DataFrame
+    at: dict[float, tuple[float, int]]
+
+
+def lines_over(study: Study, rows: pd.DataFrame, axis: str, *, fewest: int) -> list[Line]:
+    """Return the cases that differ in the axis alone, by the rest of their point; the longest lines first.
+
+    Args:
+        study: that the cases are of.
+        rows: the cases, with the ``median`` of a metric; those without the axis are left out.
+        axis: along which the lines go.
+        fewest: points that make a line.
+    """
+    rows = rows[rows["params"].map(lambda params: axis in params)]
+    rows = rows.assign(
+        at=[params[axis] for params in rows["params"]], rest=[_rest(study, one, axis) for one in rows["params"]]
+    )
+    grouped = rows.groupby(["workload", "implementation", "machine", "rest"], sort=False)
+    lines = [_line(study, mine.sort_values("at")) for _, mine in grouped if len(mine) >= fewest]
+    return sorted(lines, key=lambda line: -len(line.rows))[:_MOST]
+
+
+def _line(study: Study, rows: pd.DataFrame) -> Line:
+    first = next(rows.itertuples())
+    series = series_name(study, first)
+    name = escape(" · ".join(filter(None, (series, first.rest))))
+    at = dict(zip(rows["at"], zip(rows["median"], rows.index, strict=True), strict=True))
+    return Line(name, series, (first.workload, first.rest), rows, at)
+
+
+def _rest(study: Study, params: dict[str, Any], axis: str) -> str:
+    return describe(tuple((name, value) for name, value in params.items() if name in study.axes and name != axis))

@@ -1,0 +1,1 @@
+"""All-reduce: a sum over ranks that every rank has at the end."""
