@@ -58,8 +58,8 @@ def measure_and_print(
         raise UsageError("--setup builds a revision; name one with --against")
     count = _count_of_hosts(nnodes, rdzv, against)
     hosts = meet(catalog.sources, typer.echo) if count > 1 and in_agent() else ALONE
-    if hosts is None:
-        return EXIT_OK
+    if isinstance(hosts, int):
+        return hosts
     environment = replace(detect(), hosts=hosts.names or ("",) * (count if count > 1 else 0))
     revisions = two_revisions(against, setup or "") if against else {}
     plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(revisions) or 1)
@@ -78,7 +78,9 @@ def measure_and_print(
         tags=tags_of(tag or []),
         revisions=revisions,
     )
-    return _finish(runs, hosts, json=json, quiet=quiet)
+    code = _finish(runs, hosts, json=json, quiet=quiet)
+    hosts.finish(code)
+    return code
 
 
 def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -42,6 +43,7 @@ def run_under_agent(hosts: int, rendezvous: str, command: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what fails is said by the run itself
     config = LaunchConfig(
         min_nodes=hosts,
         max_nodes=hosts,
@@ -63,8 +65,8 @@ def run_under_agent(hosts: int, rendezvous: str, command: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | None:
-    """Return the hosts of a run on the first of them; on any other serve ranks until the run ends, and return None.
+def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | int:
+    """Return the hosts of a run on the first of them; on any other serve ranks, and return the run's exit code.
 
     Args:
         sources: files of the user's own that the catalog is loaded with.
@@ -84,8 +86,7 @@ def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | None:
         place = (known["address"], known["port"])
         hello = {"token": known["token"], "host": socket.gethostname(), "index": int(index)}
         say(f"host {int(index) + 1} of {count} has ranks of the run that {known['host']} keeps and prints")
-        serve_ranks(greet(place, hello), place, known["token"], sources)
-        return None
+        return serve_ranks(greet(place, hello), place, known["token"], sources)
     token, listener = secrets.token_hex(), socket.create_server((address, 0))
     here = {"host": socket.gethostname(), "address": address, "port": listener.getsockname()[1], "token": token}
     store.set(_KEY, json.dumps(here))

@@ -147,7 +147,9 @@ class Gang:
     def end(self) -> None:
         """Let the peers end in order, and wait for them."""
         for peer in self._peers:
-            peer.end()
+            peer.connection.close()
+        for peer in self._peers:
+            peer.wait()
 
     def _fork(self, spec: Mapping[str, Any], rank: int, connection: socket.socket, serve: Serve) -> Peer:
         ours, theirs = socket.socketpair()

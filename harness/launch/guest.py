@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.core.errors import EXIT_HARNESS
 from harness.launch.fork_server import ForkServer
 from harness.launch.gang import as_rank
 from harness.launch.hosts import greet, interface_of
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     Address = tuple[str, int]
 
 
-def serve_ranks(connection: socket.socket, address: Address, token: str, sources: tuple[str, ...]) -> None:
-    """Fork ranks until the first host closes its connection.
+def serve_ranks(connection: socket.socket, address: Address, token: str, sources: tuple[str, ...]) -> int:
+    """Fork ranks until the first host ends the run, and return the exit code of that.
 
     Args:
         connection: to the first host.
@@ -36,6 +37,8 @@ def serve_ranks(connection: socket.socket, address: Address, token: str, sources
         server: ForkServer | None = None
         with connection.makefile(encoding="utf-8") as messages:
             for message in map(json.loads, messages):
+                if "exit" in message:
+                    return int(message["exit"])
                 if "launch" in message:
                     launch.close()
                     gangs.clear()
@@ -45,6 +48,7 @@ def serve_ranks(connection: socket.socket, address: Address, token: str, sources
                     gangs[message["fork"]["gang"]] = _fork(server, message, address, token, Path(name))
                 elif server:
                     _end(server, gangs.pop(message["end"], []))
+    return EXIT_HARNESS  # the first host is gone
 
 
 def _fork(server: ForkServer, message: dict[str, Any], address: Address, token: str, folder: Path) -> list[int]:

@@ -75,7 +75,7 @@ class Hosts:
         Raises:
             HarnessError: a host is gone, or does not answer.
         """
-        ranks, count = spec["world_size"], len(self._guests) + 1
+        ranks, count = spec.get("world_size", 1), len(self._guests) + 1
         if not self._listener or ranks == 1:
             return dict(spec), []
         self._gangs += 1
@@ -96,6 +96,11 @@ class Hosts:
         """Have the ranks of a gang ended on all hosts, should any still be there."""
         for guest in self._guests if gang else ():
             guest.tell({"end": gang})
+
+    def finish(self, code: int) -> None:
+        """Let all guests end with the exit code of the run, as their agents expect of each other."""
+        for guest in self._guests:
+            guest.tell({"exit": code})
 
     def _accept(self) -> tuple[int, socket.socket]:
         """Return the next rank that connects, with its connection."""

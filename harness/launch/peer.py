@@ -88,9 +88,8 @@ class Peer:
             found.append((delay, reply["at"] - asked - delay / 2 if reply else 0.0))
         self.delay_s, self.ahead_s = min(found)
 
-    def end(self) -> None:
-        """Let the rank end in order, and wait for it where it is a child."""
-        self.connection.close()
+    def wait(self) -> None:
+        """Wait for the end of a rank that is a child."""
         if self.pid:
             os.waitpid(self.pid, 0)
 
