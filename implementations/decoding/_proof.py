@@ -1,0 +1,138 @@
+"""Whether a method has made the text that plain decoding makes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness import Check, Reference
+from implementations.decoding._method import Decoded, decoding, load_model
+from implementations.decoding._tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from implementations.decoding._decode import Counts
+    from implementations.decoding._inputs import DecodingInputs
+
+# A sum of many terms lies so many of its standard deviations from its mean once in 500 million times.
+_DEVIATIONS = 6.0
+
+
+def reference(x: DecodingInputs) -> Reference:
+    """Return the tokens of plain decoding in the dtype of the inputs; none where they are a matter of chance."""
+    from implementations.decoding._decode import NoDrafter
+
+    tokens = None if x.temperature else decoding(x, lambda *_: NoDrafter())().tokens
+    return Reference({"tokens": tokens, "inputs": x})
+
+
+def check(output: Decoded, truth: Reference) -> Check:
+    """Hold tokens against those of plain decoding, and say what was counted.
+
+    In float32 they are the same. In bfloat16 sums of another order may choose another token where two are as likely:
+    there each token of a text that differs is, when plain decoding is led along that text, within one unit in the last
+    place of the likeliest. At a temperature above zero the tokens are as likely as tokens that the model draws.
+    """
+    x, wanted = truth.value["inputs"], truth.value["tokens"]
+    texts = [prompt for batch in x.batches() for prompt in batch]
+    errors = _counted(output.counts) | {"made_share": sum(map(len, output.tokens)) / (len(texts) * x.new_tokens)}
+    if fault := _form_fault(output.tokens, len(texts), x):
+        return Check(errors, fault)
+    if x.temperature:
+        deviations = likelihood_deviations(x, texts, output.tokens)
+        fault = "" if abs(deviations) <= _DEVIATIONS else f"its likelihood is {deviations:.1f} deviations from the mean"
+        return Check(errors | {"likelihood_deviations": deviations}, fault)
+    different = [row for row, (ours, truth) in enumerate(zip(output.tokens, wanted, strict=True)) if ours != truth]
+    faults = [_difference(x, row, texts[row], output.tokens[row], wanted[row]) for row in different]
+    return Check(errors | {"texts_differing": len(different)}, next(filter(None, faults), ""))
+
+
+def examine(output: Decoded, truth: Reference) -> Check:
+    """Take the step again, and decode plainly with the same engine: what a pass costs more, and what comes first."""
+    if output.again is None or output.plainly is None:
+        return Check({})
+    ours, plain = output.again().counts, output.plainly().counts
+    found = {"time_to_first_token": median(ours.first_token_s)}
+    if ours.rounds and plain.rounds:
+        found["step_overhead"] = ours.total_s / ours.rounds / (plain.total_s / plain.rounds)
+    return Check(found)
+
+
+def likelihood_deviations(x: DecodingInputs, texts: Sequence[Sequence[int]], made: Sequence[Sequence[int]]) -> float:
+    """Return how far the likelihood of tokens lies from what it is of tokens that the model draws.
+
+    The logarithm of the probability of a token that is drawn has the mean and the variance of that distribution, so
+    that differences from the means add up to zero, with the sum of the variances (a martingale).
+    """
+    from implementations.decoding._engine import Engine
+
+    model = load_model(replace(x, dtype="fp32"))
+    difference = variance = 0.0
+    for text, new in zip(texts, made, strict=True):
+        whole = [*text, *new]
+        states = Engine(model, 1, len(whole)).prefill([whole], [len(model.blocks)]).hidden[0][0]
+        with torch.inference_mode():
+            logits = model.head(states[len(text) - 1 : -1]).double() / x.temperature
+        logarithms = logits.log_softmax(-1)
+        mean = (logarithms.exp() * logarithms).sum(-1)
+        variance += ((logarithms.exp() * logarithms**2).sum(-1) - mean**2).sum().item()
+        difference += (logarithms[range(len(new)), new] - mean).sum().item()
+    return difference / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _counted(counts: Counts | None) -> dict[str, float | Sequence[float]]:
+    if counts is None or not counts.passes:
+        return {}
+    found: dict[str, float | Sequence[float]] = {
+        "tokens_per_step": counts.made / counts.passes,
+        "guesses_per_step": counts.made / counts.passes - 1,
+        "guesses_verified": counts.nodes / counts.passes,
+        "draft_share": counts.draft_s / counts.total_s,
+    }
+    return found | ({"acceptance": [kept / counts.passes for kept in counts.kept]} if counts.kept else {})
+
+
+def _form_fault(made: Sequence[Sequence[int]], texts: int, x: DecodingInputs) -> str:
+    """Return what is wrong with where texts end, which is alike for all methods."""
+    if len(made) != texts:
+        return f"{len(made)} texts returned, {texts} expected"
+    eos = x.checkpoint.config.eos
+    for row, new in enumerate(made):
+        ends = [index for index, token in enumerate(new) if token in eos]
+        if len(new) > x.new_tokens or (ends and ends[0] != len(new) - 1):
+            return f"text {row} goes on beyond its end"
+        if len(new) < x.new_tokens and not ends:
+            return f"text {row} ends after {len(new)} tokens of {x.new_tokens}"
+    return ""
+
+
+def _difference(x: DecodingInputs, row: int, text: list[int], ours: Sequence[int], wanted: Sequence[int]) -> str:
+    """Return what is wrong with a text that is not the one of plain decoding; nothing where it is a matter of ties."""
+    pairs = enumerate(zip(ours, wanted, strict=False))
+    first = next((index for index, (one, other) in pairs if one != other), min(len(ours), len(wanted)))
+    where = f"text {row} differs from plain decoding at token {first}"
+    if x.dtype == "fp32":
+        return where
+    worst, index = max((behind, index) for index, behind in enumerate(units_behind(x, text, ours)))
+    return f"{where}, and token {index} is {worst:.3g} units in the last place behind" if worst > 1 else ""
+
+
+def units_behind(x: DecodingInputs, text: list[int], made: Sequence[int]) -> list[float]:
+    """Return how far each token is behind the likeliest, in units in the last place, as plain decoding is led along."""
+    from implementations.decoding._engine import Engine
+
+    engine, behind = Engine(load_model(x), 1, len(text) + len(made) + 1), []
+    passed = engine.prefill([text])
+    for token in made:
+        logits = passed.logits[0, 0].double()
+        top = logits.max().item()
+        unit = torch.finfo(x.torch_dtype).eps * 2.0 ** math.floor(math.log2(abs(top) or 1.0))
+        behind.append((top - logits[token].item()) / unit)
+        passed = engine.verify([Tree.chain(token)])
+        engine.keep([[0]])
+    return behind
