@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +13,7 @@ from implementations.decoding._acceptance import accept_greedily, accept_sampled
 from implementations.decoding._tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from implementations.decoding._engine import Engine, Passed
 
@@ -82,8 +83,8 @@ class Counts:
         made: tokens, the first of each text, which a prefill gives, aside.
         kept: by position after the root, how often a guess was kept.
         first_token_s: from the beginning until the first token of each text of a batch is known.
-        draft_s: taken by guesses.
-        total_s: taken by everything but prefills.
+        draft_s: taken by guesses, without what begins them.
+        total_s: taken by everything but prefills and what begins guessing.
     """
 
     passes: int = 0
@@ -119,41 +120,81 @@ class Sampler:
         probabilities = self.probabilities(passed.logits)
         return [accept_sampled(row, tree, self.generator) for row, tree in zip(probabilities, trees, strict=True)]
 
+    def draw(self, logits: torch.Tensor) -> tuple[int, torch.Tensor | None]:
+        """Return a token, and the distribution that it was drawn from; None where it is the likeliest."""
+        if not self.temperature:
+            return int(logits.argmax()), None
+        given = self.probabilities(logits)
+        return int(torch.multinomial(given, 1, generator=self.generator)), given
+
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return what the temperature makes of logits."""
         return torch.softmax(logits.float() / self.temperature, -1).cpu()
+
+
+@dataclass
+class Decoding:
+    """Prompts that are continued together.
+
+    Attributes:
+        made: the new tokens of each.
+        texts: the prompts with their new tokens.
+    """
+
+    engine: Engine
+    drafter: Drafter
+    sampler: Sampler
+    limits: Limits
+    counts: Counts
+    made: Texts = field(default_factory=list)
+    texts: Texts = field(default_factory=list)
+
+    def begin(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Prefill prompts, and take the first token of each."""
+        started = time.perf_counter()
+        passed = self.engine.prefill(prompts, self.drafter.hidden)
+        first = self.sampler.accept(passed, [Tree.chain(0)] * len(prompts))
+        self.made = [self.limits.cut([], [token]) for _, token in first]
+        self.texts = [[*prompt, *new] for prompt, new in zip(prompts, self.made, strict=True)]
+        self.counts.first_token_s.append(time.perf_counter() - started)
+        self.drafter.begin(self.texts, passed)
+
+    def advance(self, room: Sequence[int]) -> None:
+        """Guess, pass the guesses through the model, and keep what is right."""
+        with self._drafting():
+            trees = self.drafter.propose(self.texts, [max(left - 1, 0) for left in room])
+        passed = self.engine.verify(trees, self.drafter.hidden)
+        self.counts.rounds += 1
+        found = self.sampler.accept(passed, trees)
+        paths = [self._take(row, tree, *kept) for row, (tree, kept) in enumerate(zip(trees, found, strict=True))]
+        self.engine.keep(paths)
+        with self._drafting():
+            self.drafter.learn(trees, paths, passed)
+
+    def _take(self, row: int, tree: Tree, path: list[int], token: int) -> list[int]:
+        """Add a path and the token after it to a text that is not at its end, and return what of the path counts."""
+        added = self.limits.cut(self.made[row], [*(tree.tokens[node] for node in path[1:]), token])
+        if added:
+            self.counts.count(tree, len(added))
+        self.made[row] += added
+        self.texts[row] += added
+        return path[: len(added)]
+
+    @contextmanager
+    def _drafting(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.counts.draft_s += time.perf_counter() - started
 
 
 def decode(
     engine: Engine, prompts: Sequence[Sequence[int]], drafter: Drafter, sampler: Sampler, limits: Limits, counts: Counts
 ) -> Texts:
     """Continue prompts together until each is at its end, and return the new tokens of each."""
+    decoding = Decoding(engine, drafter, sampler, limits, counts)
+    decoding.begin(prompts)
     started = time.perf_counter()
-    passed = engine.prefill(prompts, drafter.hidden)
-    roots = [Tree.chain(0)] * len(prompts)
-    made = [limits.cut([], [token]) for _, token in sampler.accept(passed, roots)]
-    prefilled = time.perf_counter()
-    counts.first_token_s.append(prefilled - started)
-    texts = [[*prompt, *new] for prompt, new in zip(prompts, made, strict=True)]
-    drafter.begin(texts, passed)
-    counts.draft_s += time.perf_counter() - prefilled
-    while any(room := [limits.room(new) for new in made]):
-        before = time.perf_counter()
-        trees = drafter.propose(texts, [max(left - 1, 0) for left in room])
-        counts.draft_s += time.perf_counter() - before
-        passed = engine.verify(trees, drafter.hidden)
-        counts.rounds += 1
-        paths = []
-        for row, (path, token) in enumerate(sampler.accept(passed, trees)):
-            added = limits.cut(made[row], [*(trees[row].tokens[node] for node in path[1:]), token])
-            if added:
-                counts.count(trees[row], len(added))
-            made[row] += added
-            texts[row] += added
-            paths.append(path[: len(added)])
-        engine.keep(paths)
-        before = time.perf_counter()
-        drafter.learn(trees, paths, passed)
-        counts.draft_s += time.perf_counter() - before
-    counts.total_s += time.perf_counter() - prefilled
-    return made
+    while any(room := [limits.room(new) for new in decoding.made]):
+        decoding.advance(room)
+    counts.total_s += time.perf_counter() - started
+    return decoding.made

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from implementations.decoding._inputs import DecodingInputs
     from implementations.decoding._model import Llama
 
-    Begin = Callable[[DecodingInputs, Llama, Sampler], Drafter]
+    Begin = Callable[[Llama, Sampler], Drafter]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def decoding(x: DecodingInputs, begin: Begin) -> Step:
         tokens = []
         with torch.inference_mode():
             for prompts in x.batches():
-                tokens += decode(engine, prompts, begin(x, model, sampler), sampler, limits, counts)
+                tokens += decode(engine, prompts, begin(model, sampler), sampler, limits, counts)
         return Decoded(tokens, counts, step, lambda: decoded(lambda *_: NoDrafter()))
 
     def step() -> Decoded:

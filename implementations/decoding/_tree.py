@@ -42,6 +42,13 @@ class Tree:
         self.parents.append(parent)
         return len(self.tokens) - 1
 
+    def extend(self, token: int, proposal: Tensor | None) -> None:
+        """Add a token below the last node, which was drawn from a distribution or chosen without chance."""
+        self.parents.append(len(self.tokens) - 1)
+        self.tokens.append(token)
+        if proposal is not None:
+            self.proposals[len(self.tokens) - 1] = proposal
+
     def children(self, node: int) -> list[int]:
         """Return the nodes that follow a node, in the order in which they were added."""
         return [child for child, parent in enumerate(self.parents) if parent == node]
