@@ -33,7 +33,7 @@ class Config:
     inner: int
     eps: float = 1e-5
     theta: float = 10000.0
-    scaling: Mapping[str, float] | None = None
+    scaling: Mapping[str, Any] | None = None
     tied: bool = True
     context: int = 2048
     eos: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ def write_config(config: Config, folder: Path) -> None:
         "head_dim": config.head_dim,
         "intermediate_size": config.inner,
         "rms_norm_eps": config.eps,
-        "rope_theta": config.theta,
+        "rope_parameters": {"rope_type": "default", **(config.scaling or {}), "rope_theta": config.theta},
         "tie_word_embeddings": config.tied,
         "max_position_embeddings": config.context,
         "eos_token_id": list(config.eos),
