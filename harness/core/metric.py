@@ -83,6 +83,7 @@ METRICS = {
         Metric("made_share", "1", None, "tokens made over those asked for: texts may end before"),
         Metric("draft_share", "1", "lower", "share of the time after the first token that guesses take", 0.25, 0.02),
         Metric("step_overhead", "1", "lower", "time of a pass with its guesses over that of a pass of one token", 0.1),
+        Metric("units_behind", "1", None, "units in the last place that a token is behind the likeliest"),
         Metric("time_to_first_token", "s", "lower", "time until the first token of each text of a batch", 0.1),
         Metric("energy_gross", "J", "lower", "energy of one step, with what the device draws at rest", 0.02),
         Metric("energy_net", "J", "lower", "energy of one step, less what the device draws at rest", 0.02),

@@ -12,7 +12,8 @@ from implementations.decoding import workload as decoding
 from implementations.decoding._decode import NoDrafter, Sampler
 from implementations.decoding._jacobi import Jacobi
 from implementations.decoding._lookup import Lookup
-from implementations.decoding._method import Decoded
+from implementations.decoding._method import Decoded, load_model
+from implementations.decoding._proof import units_behind
 from implementations.decoding._skipping import SelfDraft
 from tests.implementations.decoding import small
 
@@ -105,12 +106,10 @@ def test_another_text_is_rejected_and_the_place_is_named():
 
 
 def test_in_bfloat16_another_token_is_right_where_both_are_as_likely_and_nowhere_else():
-    from implementations.decoding._proof import units_behind
-
     x = inputs(dtype="bf16", new_tokens=40)
     truth = WORK.reference(x)
     (tokens,), prompt = truth.value["tokens"], x.batches()[0][0]
-    assert units_behind(x, prompt, tokens) == [0.0] * len(tokens)
+    assert units_behind(load_model(x), prompt, tokens) == [0.0] * len(tokens)
     away = [*tokens[:-1], (tokens[-1] + 1) % 250]
     assert "units in the last place behind" in WORK.check(Decoded([away]), truth).fault
     # A last token whose logit is the same as the likeliest is as right.
