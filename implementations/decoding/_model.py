@@ -68,9 +68,9 @@ class Llama:
     ) -> None:
         self.config, self.dtype, self.device = config, dtype, torch.device(device)
         self.layers = range(config.layers) if layers is None else layers
-        held = {name: weights[name].to(self.device, dtype) for name in weights if not name.startswith("model.layers.")}
-        self.embedding, self.norm = held["model.embed_tokens.weight"], held["model.norm.weight"]
-        self.head = linear(self.embedding if config.tied else held["lm_head.weight"])
+        outer = ("model.embed_tokens.weight", "model.norm.weight")
+        self.embedding, self.norm = (weights[name].to(self.device, dtype) for name in outer)
+        self.head = linear(self.embedding if config.tied else weights["lm_head.weight"].to(self.device, dtype))
         self.blocks = [Block(self._weights_of(layer, weights), config) for layer in self.layers]
         self._turns = [table.to(self.device, dtype) for table in rotations(config)]
 

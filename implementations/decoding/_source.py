@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,6 +14,8 @@ from implementations.decoding._config import Config, read_config
 from implementations.decoding._tokenizer import Bytes, Tokenizer, read_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from torch import Tensor
 
 SMOLLM2, HUB, RANDOM = "smollm2", "hf:", "random:"
@@ -40,14 +43,40 @@ class Checkpoint:
     folder: Path | None
     size: str = ""
 
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self) -> Mapping[str, Tensor]:
         """Return the weights by the names of transformers' checkpoints."""
         if self.folder is None:
             return draw_weights(self.config)
-        from safetensors.torch import load_file
+        return Stored(sorted(self.folder.glob("*.safetensors")))
 
-        files = sorted(self.folder.glob("*.safetensors"))
-        return {name: tensor for file in files for name, tensor in load_file(file).items()}
+
+class Stored(Mapping[str, "Tensor"]):
+    """Weights in files, each read when it is asked for: none stays mapped beside the copy that computes."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files: dict[str, Path] = {}
+        for file in files:
+            with self._opened(file) as held:
+                self._files |= dict.fromkeys(held.keys(), file)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return a copy of a weight."""
+        with self._opened(self._files[name]) as held:
+            return held.get_tensor(name).clone()
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of weights."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """Return how many weights there are."""
+        return len(self._files)
+
+    @staticmethod
+    def _opened(file: Path) -> Any:
+        from safetensors import safe_open
+
+        return safe_open(file, framework="pt")
 
 
 def parse_model(text: str) -> str:

@@ -22,7 +22,7 @@ def load_transformers(known: Checkpoint, dtype: torch.dtype) -> Any:
 
     with tempfile.TemporaryDirectory() as scratch:
         write_config(known.config, Path(scratch))
-        save_file(known.weights(), Path(scratch, "model.safetensors"), {"format": "pt"})
+        save_file(dict(known.weights()), Path(scratch, "model.safetensors"), {"format": "pt"})
         return _read(Path(scratch), dtype)
 
 
