@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from harness import Step
     from implementations.decoding._decode import Counts, Drafter, Sampler
+    from implementations.decoding._heads import Heads
     from implementations.decoding._inputs import DecodingInputs
     from implementations.decoding._model import Llama
 
@@ -48,6 +49,20 @@ def load_model(x: DecodingInputs) -> Llama:
 
     known = x.checkpoint
     return Llama(known.config, known.weights(), x.torch_dtype, x.prompts.device)
+
+
+def load_heads(x: DecodingInputs, method: str) -> Heads:
+    """Return the trained heads of a method for the model of the inputs.
+
+    Raises:
+        FileNotFoundError: there are none yet.
+    """
+    from implementations.decoding._heads import places_of_heads, read_heads
+
+    for path in places_of_heads(x.model, method):
+        if path.is_file():
+            return read_heads(path, method, x.checkpoint.config)
+    raise FileNotFoundError(f"no heads yet: bench heads train {method} --model {x.model}")
 
 
 def decoding(x: DecodingInputs, begin: Begin) -> Step:

@@ -70,7 +70,8 @@ class Llama:
         self.layers = range(config.layers) if layers is None else layers
         outer = ("model.embed_tokens.weight", "model.norm.weight")
         self.embedding, self.norm = (weights[name].to(self.device, dtype) for name in outer)
-        self.head = linear(self.embedding if config.tied else weights["lm_head.weight"].to(self.device, dtype))
+        self.unembedding = self.embedding if config.tied else weights["lm_head.weight"].to(self.device, dtype)
+        self.head = linear(self.unembedding)
         self.blocks = [Block(self._weights_of(layer, weights), config) for layer in self.layers]
         self._turns = [table.to(self.device, dtype) for table in rotations(config)]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from harness import Axis, Cost, Params, Published, Workload
+from harness import Axis, Cost, Params, Published, Training, Workload
 from implementations.decoding._inputs import DTYPES, KINDS, input_bytes, make_inputs
 from implementations.decoding._proof import check, examine, reference
 from implementations.decoding._source import SMOLLM2, parse_model
+from implementations.decoding._training import train_heads
 
 
 def cost(params: Params) -> Cost:
@@ -44,8 +45,13 @@ workload = Workload(
     input_bytes=input_bytes,
     check=check,
     examine=examine,
+    training=Training(("medusa", "mtp_deepseek", "eagle3"), train_heads, SMOLLM2),
     published=(
         Published("3.4 times the speed, 2.6 when sampling", "T5-XXL, translation, TPU-v4", "Leviathan et al. 2023"),
+        Published("2.18 to 2.83 times the speed", "Medusa, Vicuna-7B and 13B, MT-Bench, A100", "Cai et al. 2024"),
+        Published("5.51 times the speed, 6.62 tokens a step", "Vicuna-13B, greedy", "Li et al. 2025 (EAGLE-3)"),
+        Published("3.02 times the speed", "EAGLE-3, Vicuna-13B, one A100, third party", "Spec-Bench"),
+        Published("1.8 times the tokens a second", "DeepSeek-V3, 85 to 90 % accepted", "DeepSeek-AI 2024"),
         Published("1.62 times the speed, 1.67 tokens a step", "lookahead, Vicuna-13B", "Li et al. 2025 (EAGLE-3)"),
         Published("1.74 times the speed, 1.80 tokens a step", "prompt lookup, Vicuna-13B", "Li et al. 2025 (EAGLE-3)"),
     ),

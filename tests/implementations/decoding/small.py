@@ -11,6 +11,9 @@ import torch
 
 from implementations.decoding._decode import Counts, Limits, NoDrafter, Sampler, decode
 from implementations.decoding._engine import Engine
+from implementations.decoding._features import FeatureDrafter, Shape
+from implementations.decoding._heads import MEDUSA, Heads, new_module, states_of
+from implementations.decoding._medusa import MedusaDrafter
 from implementations.decoding._model import Llama
 from implementations.decoding._source import SIZES, draw_weights
 from implementations.decoding._tree import Tree
@@ -43,6 +46,24 @@ def planted(name, old, new):
     importlib.import_module("sys").modules[faulty.__name__] = faulty  # where dataclasses look their module up
     exec(compile(text.replace(old, new), name, "exec"), faulty.__dict__)
     return faulty
+
+
+def heads(method, config=CONFIG):
+    """Return heads that have learnt nothing, of weights that are drawn."""
+    torch.manual_seed(1)
+    module = new_module(method, config)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
+    rates = torch.tensor([[0.5, 0.2, 0.1]] * 4)
+    return Heads(module, torch.arange(0, config.vocabulary, 2), rates, {})
+
+
+def learned(llama, method, width):
+    """Return what guesses with such heads, a chain or a tree."""
+    if method == MEDUSA:
+        return MedusaDrafter(llama, heads(method), 3 * width, chain=width == 1)
+    states = states_of(method, len(llama.blocks))
+    return FeatureDrafter(llama, heads(method), Shape(width, 3, 3 * width), states, len(PROMPTS), 256)
 
 
 class Foretelling:

@@ -10,6 +10,7 @@ import torch
 from harness.catalog import load_catalog
 from implementations.decoding import workload as decoding
 from implementations.decoding._decode import NoDrafter, Sampler
+from implementations.decoding._heads import METHODS
 from implementations.decoding._jacobi import Jacobi
 from implementations.decoding._lookup import Lookup
 from implementations.decoding._method import Decoded, load_model
@@ -29,6 +30,7 @@ def drafters():
         "lookup": Lookup(),
         "lookahead": Jacobi(),
         "self draft": SelfDraft(LLAMA, [0, 1, 3], len(LENGTHS), 256, Sampler(0, 0)),
+        **{f"{method} {width}": small.learned(LLAMA, method, width) for method in METHODS for width in (1, 3)},
     }
 
 
