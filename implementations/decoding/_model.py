@@ -73,6 +73,8 @@ class Llama:
         self.unembedding = self.embedding if config.tied else weights["lm_head.weight"].to(self.device, dtype)
         self.head = linear(self.unembedding)
         self.blocks = [Block(self._weights_of(layer, weights), config) for layer in self.layers]
+        kinds = [0] * (config.heads + config.kv_heads) + [1] * config.kv_heads  # queries and keys turn, values do not
+        self._kinds = torch.tensor(kinds, device=self.device)
         self._turns = [table.to(self.device, dtype) for table in rotations(config)]
 
     def __call__(self, tokens: Tensor, positions: Tensor, cache: Cache, hidden: Sequence[int] = ()) -> list[Tensor]:
@@ -85,7 +87,7 @@ class Llama:
             hidden: 0 is the embeddings, i what the i-th layer returns, and of the last layer that after the last norm.
         """
         x = F.embedding(tokens, self.embedding)
-        turn = self._turns[0][positions], self._turns[1][positions]
+        turn = self._turns[0][positions][:, :, self._kinds], self._turns[1][positions][:, :, self._kinds]
         states = {0: x} if 0 in hidden else {}
         for index, block in enumerate(self.blocks):
             x = block(x, turn, cache, index)
@@ -112,18 +114,17 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def rotations(config: Config) -> tuple[Tensor, Tensor]:
-    """Return the factors of a head and of the head with its halves exchanged, for each position and each head.
+    """Return the factors of a head and of the head with its halves exchanged, (positions, turned or not, head_dim).
 
     A feature and that half a head on are turned together (Su et al. 2021, section 3.2.2, in the order of GPT-NeoX).
     Values are not turned: their factors are one and zero, so that a layer's heads are treated in one call.
     """
     frequencies = _stretched(config.theta ** -(torch.arange(0, config.head_dim, 2).double() / config.head_dim), config)
-    angles = torch.outer(torch.arange(config.context).double(), frequencies)[:, None, :]
-    turned, still = config.heads + config.kv_heads, config.kv_heads
-    cosine = torch.cat((angles.cos(), angles.cos()), -1).expand(-1, turned, -1)
-    sine = torch.cat((-angles.sin(), angles.sin()), -1).expand(-1, turned, -1)
-    shape = (config.context, still, config.head_dim)
-    return torch.cat((cosine, torch.ones(shape)), 1).float(), torch.cat((sine, torch.zeros(shape)), 1).float()
+    angles = torch.outer(torch.arange(config.context).double(), frequencies)
+    still = torch.ones(config.context, config.head_dim, dtype=torch.float64)
+    cosine = torch.stack((torch.cat((angles.cos(), angles.cos()), -1), still), 1)
+    sine = torch.stack((torch.cat((-angles.sin(), angles.sin()), -1), still * 0), 1)
+    return cosine.float(), sine.float()
 
 
 def _turned(x: Tensor, own: Tensor, exchanged: Tensor) -> Tensor:

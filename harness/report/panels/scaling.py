@@ -45,7 +45,8 @@ def draw(study: Study) -> Iterator[Figure]:
         return
     for axis, values in study.axes.items():
         if numeric(values):
-            lines = _lines(study, timed[timed["params"].map(lambda params, axis=axis: axis in params)], axis)
+            # Zero has no place on a logarithmic axis.
+            lines = _lines(study, timed[timed["params"].map(lambda params, axis=axis: params.get(axis, 0) > 0)], axis)
             if lines:
                 yield _figure(study, axis, lines)
 
