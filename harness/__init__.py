@@ -13,6 +13,7 @@ from harness.core.workload import (
     Reference,
     Requires,
     Step,
+    Training,
     Workload,
     implementation,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Reference",
     "Requires",
     "Step",
+    "Training",
     "Workload",
     "implementation",
     "figures",

@@ -19,6 +19,7 @@ def test_the_wheel_holds_the_code_and_the_suites_and_neither_tests_nor_results(t
         "harness/py.typed",
         "harness/launch/server.py",
         "implementations/attention/naive.py",
+        "implementations/decoding/_prompts.toml",
         "suites/smoke.toml",
     ):
         assert needed in names

@@ -14,6 +14,7 @@ from harness.cli.compare import compare_command
 from harness.cli.doctor import doctor_command
 from harness.cli.export import export_command, import_command
 from harness.cli.gate import gate_command
+from harness.cli.heads import heads_app
 from harness.cli.history import history_command
 from harness.cli.list import list_command
 from harness.cli.report import report_command
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(run_app, name="run", rich_help_panel="Measure")
 app.command("show", rich_help_panel="Measure")(show_command)
 app.add_typer(inspect_app, name="inspect", rich_help_panel="Measure")
+app.add_typer(heads_app, name="heads", rich_help_panel="Measure")
 app.command("list", rich_help_panel="Measure")(list_command)
 app.command("doctor", rich_help_panel="Measure")(doctor_command)
 app.command("selftest", rich_help_panel="Measure")(selftest_command)

@@ -33,6 +33,7 @@ class Axis:
         hint: how values are written, e.g. ``"8k"``.
         implied: whether a case's name leaves the axis out where it is at its default, so that an axis which is added
             to a workload renames no case, and cuts no history off.
+        cased: whether capitals make another value, as in the path of a file.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Axis:
     help: str
     hint: str
     implied: bool = False
+    cased: bool = False
 
     @staticmethod
     def integer(name: str, default: int | str, help: str) -> Axis:
@@ -87,7 +89,7 @@ class Axis:
         parsed = []
         for part in text.split(","):
             try:
-                parsed.append(self.parse(part.strip().lower()))
+                parsed.append(self.parse(part.strip() if self.cased else part.strip().lower()))
             except ValueError as reason:
                 raise UsageError(f"--{self.name.replace('_', '-')} {part.strip() or text!r}: {reason}") from None
         return tuple(dict.fromkeys(parsed))

@@ -86,6 +86,22 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What some implementations of a workload have learnt before they can run.
+
+    Attributes:
+        methods: what can be trained.
+        train: ``(method, model, seed, budget_s, tell) -> path`` of what was learnt; ``tell`` is told the share that is
+            over, and what of. Raises ValueError or OSError where a model cannot be had.
+        model: what is trained for where nothing is said.
+    """
+
+    methods: tuple[str, ...]
+    train: Callable[[str, str, int, float, Callable[[float, str], None]], Any]
+    model: str
+
+
+@dataclass(frozen=True)
 class Workload:
     """What is computed.
 
@@ -105,6 +121,7 @@ class Workload:
         settle: ``params -> params``, one spelling for each question, so that two ways to ask it are one case; raises
             ValueError with the reason where a point makes no question.
         published: what others measured, to be read beside one's own figures.
+        training: how implementations learn, where some do.
     """
 
     name: str
@@ -119,6 +136,7 @@ class Workload:
     examine: Callable[[Any, Reference], Check] | None = None
     settle: Callable[[Params], Params] = lambda params: params
     published: tuple[Published, ...] = ()
+    training: Training | None = None
 
     def point(self, params: Params) -> tuple[tuple[str, Scalar], ...]:
         """Return what names a case: its values in the order of the axes, less those that are implied."""

@@ -39,6 +39,18 @@ POINTS = {
     ],
     "bandwidth": [{"bytes": "64KiB"}, {"bytes": "24"}],
     "calibration": [{"duration": "1us", "bytes": "64KiB"}],
+    "decoding": [
+        {"model": "random:tiny", "new_tokens": "12", "prefill": "64"},
+        {
+            "model": "random:tiny",
+            "new_tokens": "9",
+            "prefill": "64",
+            "dtype": "bf16",
+            "batch": "3",
+            "prompts": "copying",
+        },
+        {"model": "random:tiny", "new_tokens": "8", "prefill": "64", "temperature": "1", "count": "2"},
+    ],
     "gemm": [{"n": "64", "dtype": "fp64"}, {"n": "64"}, {"n": "65", "dtype": "bf16"}, {"n": "33", "dtype": "fp16"}],
     "precision": [
         {"batch": "2", "seq": "16"},

@@ -22,6 +22,11 @@ def test_a_panel_gives_its_figures_in_one_call(study_run) -> None:
     assert "var(--" not in figure.to_json()
 
 
+def test_a_value_of_zero_is_left_out_where_an_axis_is_logarithmic(study_run) -> None:
+    run = study_run(TIMES, sizes=(0, 512, 1024))
+    assert list(harness.figures("scaling", run.folder)["scaling-n"].data[0].x) == [512, 1024]
+
+
 def test_every_panel_can_be_asked_for(study_run) -> None:
     run = study_run(TIMES, extra={"peak_memory": 1e6, "max_abs_error": 1e-4})
     from harness.report.notebook import panel_names

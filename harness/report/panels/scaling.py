@@ -44,7 +44,9 @@ def draw(study: Study) -> Iterator[Figure]:
     for metric, measure in _MEASURES.items():
         rows = finite(study.values(metric))
         for axis, values in study.axes.items():
-            lines = lines_over(study, rows, axis, fewest=_FEWEST) if numeric(values) and len(rows) else []
+            # Zero has no place on a logarithmic axis.
+            there = rows[[params.get(axis, 0) > 0 for params in rows["params"]]] if numeric(values) else rows[:0]
+            lines = lines_over(study, there, axis, fewest=_FEWEST) if len(there) else []
             if lines:
                 yield _figure(study, axis, lines, measure)
 

@@ -1,0 +1,54 @@
+"""``bench heads``: what implementations learn before they can run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.catalog import load_catalog
+from harness.cli.options import parsed
+from harness.core.axis import parse_duration
+from harness.core.errors import UsageError, unknown
+from harness.core.suite import parse_seed
+
+heads_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@heads_app.callback(help="Train what guesses ahead of a model: `bench heads train eagle3 --budget 30m`.")
+def _heads() -> None:
+    pass
+
+
+@heads_app.command("train")
+def train_command(
+    method: Annotated[str, typer.Argument(help="medusa, mtp_deepseek or eagle3.")],
+    model: Annotated[str | None, typer.Option(help="The model to guess for; smollm2 where left out.")] = None,
+    budget: Annotated[str, typer.Option(help="Time to take, half of it for texts, which all methods share.")] = "30m",
+    seed: Annotated[str, typer.Option(help="Fixes the texts and the training.")] = "0",
+) -> int:
+    """Train the heads of a method on a model's own texts; an interrupted training keeps the texts it has made."""
+    known = [workload.training for workload in load_catalog().workloads.values() if workload.training]
+    chosen = next((training for training in known if method in training.methods), None)
+    if not chosen:
+        raise unknown("method", method, [name for training in known for name in training.methods])
+    seconds = parsed("--budget", budget, parse_duration)
+    number = int(parsed("--seed", seed, parse_seed))
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(method), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=1.0)
+        try:
+            path = chosen.train(
+                method,
+                model or chosen.model,
+                number,
+                seconds,
+                lambda share, what: progress.update(task, completed=share, description=what),
+            )
+        except (ValueError, OSError) as error:
+            raise UsageError(f"--model {model or chosen.model}: {error}") from None
+    typer.echo(path)
+    return 0

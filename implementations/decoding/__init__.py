@@ -1,0 +1,1 @@
+"""Decoding: methods of making text with a language model, and what they share."""

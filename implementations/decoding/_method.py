@@ -1,0 +1,94 @@
+"""The step that is made of a way to guess, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness import Requires
+from implementations.decoding._inputs import NODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness import Step
+    from implementations.decoding._decode import Counts, Drafter, Sampler
+    from implementations.decoding._heads import Heads
+    from implementations.decoding._inputs import DecodingInputs
+    from implementations.decoding._model import Llama
+
+    Begin = Callable[[Llama, Sampler], Drafter]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a step returns: the new tokens of each text in the order of the prompts, and what happened.
+
+    Attributes:
+        counts: None of a method that is another library's.
+        again: takes the step once more.
+        plainly: decodes the same prompts one token a pass with the same engine; None where there is none.
+    """
+
+    tokens: list[list[int]]
+    counts: Counts | None = None
+    again: Step | None = field(default=None, repr=False)
+    plainly: Step | None = field(default=None, repr=False)
+
+
+def requires(modules: tuple[str, ...] = ()) -> Requires:
+    """Return what a method needs: the library that reads checkpoints, and others."""
+    return Requires(modules=("gguf", "platformdirs", "safetensors", "tokenizers", *modules))
+
+
+def load_model(x: DecodingInputs) -> Llama:
+    """Return the model of the inputs, in their dtype and on their device."""
+    from implementations.decoding._model import Llama
+
+    known = x.checkpoint
+    return Llama(known.config, known.weights(), x.torch_dtype, x.prompts.device)
+
+
+def load_heads(x: DecodingInputs, method: str) -> Heads:
+    """Return the trained heads of a method for the model of the inputs.
+
+    Raises:
+        FileNotFoundError: there are none yet.
+    """
+    from implementations.decoding._heads import places_of_heads, read_heads
+
+    for path in places_of_heads(x.model, method):
+        if path.is_file():
+            return read_heads(path, method, x.checkpoint.config)
+    raise FileNotFoundError(f"no heads yet: bench heads train {method} --model {x.model}")
+
+
+def decoding(x: DecodingInputs, begin: Begin) -> Step:
+    """Return the step of a method: the prompts as they are now, batch by batch, with the guesses of a drafter.
+
+    Args:
+        x: the inputs.
+        begin: makes the drafter; called once for each batch.
+    """
+    from implementations.decoding._decode import Counts, Limits, NoDrafter, Sampler, decode
+    from implementations.decoding._engine import Engine
+
+    model = load_model(x)
+    _, batch, width = x.prompts.shape
+    engine = Engine(model, batch, width + x.new_tokens + NODES)
+    limits = Limits(x.new_tokens, model.config.eos)
+
+    def decoded(begin: Begin) -> Decoded:
+        counts, sampler = Counts(), Sampler(x.temperature, int(x.seed))
+        tokens = []
+        with torch.inference_mode():
+            for prompts in x.batches():
+                tokens += decode(engine, prompts, begin(model, sampler), sampler, limits, counts)
+        return Decoded(tokens, counts, step, lambda: decoded(lambda *_: NoDrafter()))
+
+    def step() -> Decoded:
+        return decoded(begin)
+
+    return step

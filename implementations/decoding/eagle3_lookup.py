@@ -1,0 +1,24 @@
+"""Decoding with guesses of EAGLE-3's block and of the text itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness import implementation
+from implementations.decoding._method import decoding, load_heads, requires
+
+if TYPE_CHECKING:
+    from harness import Step
+    from implementations.decoding._inputs import DecodingInputs
+
+
+@implementation("decoding", requires=requires())
+def eagle3_lookup(x: DecodingInputs) -> Step:
+    """EAGLE-3's tree, and beside it what followed the last tokens where they stood before, as prompt_lookup has it."""
+    from implementations.decoding._features import Shape, drafting
+    from implementations.decoding._heads import EAGLE3
+    from implementations.decoding._joined import Joined
+    from implementations.decoding._lookup import Lookup
+
+    learned = drafting(x, load_heads(x, EAGLE3), EAGLE3, Shape(width=4, depth=3, nodes=8))
+    return decoding(x, lambda model, sampler: Joined(learned(model, sampler), Lookup()))

@@ -1,0 +1,21 @@
+"""Decoding with a tree of guesses of a module for multi-token prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness import implementation
+from implementations.decoding._method import decoding, load_heads, requires
+
+if TYPE_CHECKING:
+    from harness import Step
+    from implementations.decoding._inputs import DecodingInputs
+
+
+@implementation("decoding", requires=requires())
+def mtp_tree(x: DecodingInputs) -> Step:
+    """The same module, with a tree that grows where it is likeliest (EAGLE-2, Li et al. 2024)."""
+    from implementations.decoding._features import Shape, drafting
+    from implementations.decoding._heads import MTP
+
+    return decoding(x, drafting(x, load_heads(x, MTP), MTP, Shape(width=4, depth=3, nodes=10)))

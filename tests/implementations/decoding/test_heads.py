@@ -1,0 +1,154 @@
+"""Heads guess in decoding as they did in training, learn, and are kept with what they learnt from."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812 -- as everywhere
+
+from implementations.decoding._engine import Engine
+from implementations.decoding._features import FeatureDrafter, Shape
+from implementations.decoding._heads import (
+    EAGLE3,
+    MEDUSA,
+    METHODS,
+    MTP,
+    chosen_tree,
+    places_of_heads,
+    read_heads,
+    states_of,
+    write_heads,
+)
+from implementations.decoding._joined import Joined
+from implementations.decoding._learn import train
+from implementations.decoding._lookup import Lookup
+from implementations.decoding._source import checkpoint
+from implementations.decoding._training import train_heads
+from implementations.decoding._tree import Tree
+from tests.implementations.decoding import small
+
+BENCH = Path(sys.executable).with_name("bench")
+LLAMA = small.model()
+TEXT = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(5)).tolist()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def chain_of_training(method, text, depth):
+    """Return the chain of guesses after a text, by the pass that training makes."""
+    heads, wanted = small.heads(method), states_of(method, len(LLAMA.blocks))
+    states, guesses = Engine(LLAMA, 1, 64).prefill([text[:-1]], wanted).hidden, []
+    head = LLAMA.unembedding[heads.vocabulary]
+    for ahead in range(1, depth + 1):
+        full = [*text, *guesses]
+        tokens = [torch.tensor([(full + [0] * ahead)[n + 1 : n + len(text)]]) for n in range(ahead)]
+        with torch.no_grad():
+            outputs = heads.module([F.embedding(one, LLAMA.embedding) for one in tokens], heads.module.feature(states))
+        guesses.append(int(heads.vocabulary[(outputs[-1][0, -1] @ head.T).argmax()]))
+    return guesses
+
+
+@pytest.mark.parametrize("method", [MTP, EAGLE3])
+def test_a_block_guesses_in_decoding_what_it_does_in_training(method):
+    states = states_of(method, len(LLAMA.blocks))
+    drafter, engine = FeatureDrafter(LLAMA, small.heads(method), Shape(1, 3, 3), states, 1, 64), Engine(LLAMA, 1, 64)
+    drafter.begin([TEXT[:21]], engine.prefill([TEXT[:20]], states))
+    assert drafter.propose([TEXT[:21]], [3])[0].tokens[1:] == chain_of_training(method, TEXT[:21], 3)
+    # Then a pass of which some nodes are kept, beside the guesses that were not.
+    tree = Tree([TEXT[20], 0, TEXT[21], TEXT[22]], [-1, 0, 0, 2])
+    passed = engine.verify([tree], states)
+    engine.keep([[0, 2, 3]])
+    drafter.learn([tree], [[0, 2, 3]], passed)
+    assert drafter.propose([TEXT[:24]], [3])[0].tokens[1:] == chain_of_training(method, TEXT[:24], 3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_heads_learn_what_the_model_says(method):
+    # Texts that go round in circles, which a model with drawn weights does by itself.
+    lessons = [([token, *small.plain(LLAMA, [[token]], 40)[0]], 1) for token in range(12)]
+    losses = []
+    heads = train(LLAMA, method, lessons[:10], lessons[10:], 0, 4.0, lambda _, what: losses.append(what))
+    first, last = (float(what.split()[-1]) for what in (losses[0], losses[-1]))
+    assert last < 0.9 * first
+    assert heads.training["answer_tokens"] == 400
+    assert heads.training["parameters"] == sum(one.numel() for one in heads.module.parameters())
+    assert ((heads.rates >= 0) & (heads.rates <= 1)).all()
+
+
+def test_a_tree_has_the_places_that_are_worth_most():
+    rates = [[0.6, 0.2], [0.5, 0.3], [0.4, 0.1]]
+
+    def worth(path):
+        return torch.tensor([rates[depth][rank] for depth, rank in enumerate(path)]).prod().item()
+
+    every = [path for depth in (1, 2, 3) for path in itertools.product((0, 1), repeat=depth)]
+    best = max(
+        sum(map(worth, tree))
+        for tree in itertools.combinations(every, 4)
+        if all(len(path) == 1 or path[:-1] in tree for path in tree)
+    )
+    chosen = chosen_tree(rates, 4)
+    assert sum(map(worth, chosen)) == pytest.approx(best)
+    assert all(len(path) == 1 or path[:-1] in chosen[:place] for place, path in enumerate(chosen))
+
+
+def test_two_drafters_are_verified_in_one_tree():
+    both = Joined(small.learned(LLAMA, EAGLE3, 3), Lookup())
+    truth = small.plain(LLAMA, new=60)
+    made, counts = small.made_by(both, LLAMA, new=60)
+    alone = small.made_by(Lookup(), LLAMA, new=60)[1]
+    assert made == truth
+    assert counts.made / counts.passes >= alone.made / alone.passes > 1
+
+
+def test_heads_are_written_and_read_and_others_refused(tmp_path):
+    heads, path = small.heads(MTP), tmp_path / "heads.safetensors"
+    write_heads(path, MTP, heads)
+    again = read_heads(path, MTP, small.CONFIG)
+    for name, tensor in heads.module.state_dict().items():
+        assert torch.equal(again.module.state_dict()[name], tensor.bfloat16().float())
+    with pytest.raises(ValueError, match="heads of mtp_deepseek, not of eagle3"):
+        read_heads(path, EAGLE3, small.CONFIG)
+    with pytest.raises(ValueError, match="a model of another shape"):
+        read_heads(path, MTP, checkpoint("random:small").config)
+
+
+def test_methods_learn_from_the_same_texts_and_an_interrupted_training_goes_on_with_them():
+    def interrupted(share, what):
+        if share > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_heads(MEDUSA, "random:tiny", 0, 20.0, interrupted)
+    (file,) = places_of_heads("random:tiny", MEDUSA)[0].parent.glob("*-texts-0.pt")
+    begun = torch.load(file)
+    told = []
+    for method in (MEDUSA, MTP):
+        path = train_heads(method, "random:tiny", 0, 2 * begun["spent_s"], lambda _, what: told.append(what))
+        assert path == places_of_heads("random:tiny", method)[0]
+        known = read_heads(path, method, checkpoint("random:tiny").config).training
+        assert (known["texts"], known["seed"], known["model"]) == (len(begun["lessons"]), 0, "random:tiny")
+    assert torch.load(file)["rounds"] == begun["rounds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("eagle",), "eagle3"),
+        (("medusa", "--model", "smolm2"), "did you mean smollm2?"),
+        (("medusa", "--budget", "long"), "--budget long: "),
+        (("medusa", "--seed", "x"), "--seed x: expected a whole number"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_in_a_line(arguments, words):
+    command = (BENCH, "heads", "train", *arguments)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, words in done.stderr, len(done.stderr.splitlines())) == (2, True, 1), done.stderr
