@@ -7,7 +7,19 @@ import sys
 import harness
 
 AUTHORS = [
-    *("Axis", "Check", "Cost", "Kernel", "Params", "Published", "Reference", "Requires", "Step", "Workload"),
+    *(
+        "Axis",
+        "Check",
+        "Cost",
+        "Kernel",
+        "Params",
+        "Published",
+        "Reference",
+        "Requires",
+        "Step",
+        "Training",
+        "Workload",
+    ),
     "implementation",
 ]
 READERS = ["figures", "read"]

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 -- as everywhere
 from implementations.decoding._heads import states_of
 from implementations.decoding._inputs import NODES
 from implementations.decoding._linear import linear
+from implementations.decoding._model import turned
 from implementations.decoding._tree import Tree
 
 if TYPE_CHECKING:
@@ -169,10 +170,9 @@ class FeatureDrafter:
         embedded = F.embedding(torch.tensor(tokens, device=feature.device), self._model.embedding)
         read, residual = block.entered(embedded, feature)
         heads = block.qkv(read).unflatten(-1, (-1, config.head_dim))
-        low, high = heads.chunk(2, -1)
-        own, other = (table[list(places)] for table in self._tables)
-        turned = heads * own + torch.cat((high, low), -1) * other
-        q, pair = turned[:, : config.heads], turned[:, config.heads :].unflatten(1, (2, config.kv_heads))
+        own, other = (table[list(places)][:, block.kinds] for table in self._tables)
+        heads = turned(heads, own, other)
+        q, pair = heads[:, : config.heads], heads[:, config.heads :].unflatten(1, (2, config.kv_heads))
         held = self._held[row, :, :, : start + slots]
         held[:, :, -new:] = pair.permute(1, 2, 0, 3)
         mask = torch.cat((torch.ones(new, start, dtype=torch.bool), seen), 1).to(feature.device)

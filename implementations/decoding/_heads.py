@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
-from implementations.decoding._model import rotations
+from implementations.decoding._model import rms_norm, rotations, turned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,18 @@ class Medusa(nn.Module):
         return torch.stack([state + F.silu(layer(state)) for layer in self.layers])
 
 
+class Norm(nn.Module):
+    """RMSNorm in the dtype of what it is given, whose weights may be in another."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight, self._eps = nn.Parameter(torch.ones(width)), eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Divide by the root of the mean square."""
+        return rms_norm(x, self.weight.to(x.dtype), self._eps)
+
+
 class Module(nn.Module):
     """One block that maps a feature and the token after it to the next feature, guess after guess.
 
@@ -61,11 +73,12 @@ class Module(nn.Module):
         super().__init__()
         width, heads = config.width, config.heads + 2 * config.kv_heads
         self.config, self.method, self.tables = config, method, rotations(config)
+        self.kinds = [0] * (config.heads + config.kv_heads) + [1] * config.kv_heads  # values are not turned
         self.fuse = nn.Linear(3 * width, width, bias=False) if method == EAGLE3 else nn.Identity()
         self.enter = nn.Identity() if method == EAGLE3 else nn.Linear(2 * width, width, bias=False)
         read = 2 * width if method == EAGLE3 else width
         norms = ("token", "feature", "inner", "out", *(() if method == EAGLE3 else ("block",)))
-        self.norms = nn.ModuleDict({name: nn.RMSNorm(width, config.eps) for name in norms})
+        self.norms = nn.ModuleDict({name: Norm(width, config.eps) for name in norms})
         self.qkv = nn.Linear(read, heads * config.head_dim, bias=False)
         self.merge = nn.Linear(config.heads * config.head_dim, width, bias=False)
         self.gate, self.up = (nn.Linear(width, config.inner, bias=False) for _ in range(2))
@@ -115,10 +128,8 @@ class Module(nn.Module):
     def _turned(self, x: Tensor, depth: int) -> tuple[Tensor, ...]:
         """Return queries, keys and values by head, turned to their places: (batch, heads, places, head_dim)."""
         config, places = self.config, x.shape[1]
-        own, other = (table[depth : depth + places].to(x.dtype) for table in self.tables)
-        x = x.unflatten(-1, (-1, config.head_dim))
-        low, high = x.chunk(2, -1)
-        x = (x * own + torch.cat((high, low), -1) * other).transpose(1, 2)
+        own, other = (table[depth : depth + places][:, self.kinds].to(x.dtype) for table in self.tables)
+        x = turned(x.unflatten(-1, (-1, config.head_dim)), own, other).transpose(1, 2)
         q, k, v = x.split((config.heads, config.kv_heads, config.kv_heads), 1)
         group = config.heads // config.kv_heads
         return q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)

@@ -33,9 +33,9 @@ class Block:
         """Pass tokens (batch, k, width) through, and put their keys and values into the cache."""
         config = self._config
         heads = self._qkv(rms_norm(x, self._norm_in, config.eps)).unflatten(-1, (-1, config.head_dim))
-        turned = _turned(heads, *turn)
-        keys, values = cache.put(layer, turned[:, :, config.heads :])
-        x = self._merge.added(self._attend(turned[:, :, : config.heads], keys, values, cache.mask), x)
+        placed = turned(heads, *turn)
+        keys, values = cache.put(layer, placed[:, :, config.heads :])
+        x = self._merge.added(self._attend(placed[:, :, : config.heads], keys, values, cache.mask), x)
         inner = rms_norm(x, self._norm_out, config.eps)
         return self._down.added(self._up.times(inner, self._gate.silu(inner)), x)
 
@@ -127,7 +127,8 @@ def rotations(config: Config) -> tuple[Tensor, Tensor]:
     return cosine.float(), sine.float()
 
 
-def _turned(x: Tensor, own: Tensor, exchanged: Tensor) -> Tensor:
+def turned(x: Tensor, own: Tensor, exchanged: Tensor) -> Tensor:
+    """Return heads with their features turned, given the factors of each head and of it with its halves exchanged."""
     low, high = x.chunk(2, -1)
     return torch.addcmul(x * own, torch.cat((high, low), -1), exchanged)
 

@@ -1,4 +1,4 @@
-"""What a reader sees of ranks: efficiency, where the time goes, and bandwidth, in runs with known numbers."""
+"""What a reader sees of ranks and of guesses, in runs with known numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.report.figure import Figure
 from harness.report.html import Html
 from harness.report.notebook import as_plotly
 from harness.report.page import render_page
-from harness.report.panels import efficiency, scaling, time_split
+from harness.report.panels import efficiency, guessing, scaling, time_split
 from harness.report.study import Study, build_study
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
@@ -50,7 +50,7 @@ def study(tmp_path: Path) -> Callable[..., Study]:
         times: Mapping[int, float],
         *,
         flags: Mapping[int, str] | None = None,
-        extra: Mapping[str, float] | None = None,
+        extra: Mapping[str, float | list[float]] | None = None,
         cost: Cost | None = None,
         name: str = "spread",
     ) -> Study:
@@ -63,7 +63,11 @@ def study(tmp_path: Path) -> Callable[..., Study]:
                 flag = (flags or {}).get(ranks, "")
                 samples = [Sample("time", seconds * (1 + 0.01 * turn), turn, 0, flag) for turn in range(3)]
                 if ranks > 1 and launch == 0:
-                    samples += [Sample(metric, value) for metric, value in (extra or {}).items()]
+                    samples += [
+                        Sample(metric, value, index=index)
+                        for metric, found in (extra or {}).items()
+                        for index, value in enumerate(found if isinstance(found, list) else [found])
+                    ]
                 trials.append(Trial(case, launch, OK, samples=samples))
         policy = Policy(launches=2, device="cpu", threads=4, mode="host")
         folder = create_run(
@@ -176,3 +180,17 @@ def test_both_panels_are_drawn_by_a_browser(study, opened, tmp_path: Path) -> No
     assert "Where the time of a step goes" in heads
     assert page.page.get_by_text("25% of 4.00 ms overlapped").count() == 2
     assert page.faults == []
+
+
+def test_guesses_are_drawn_by_position_and_what_they_gain_over_what_they_cost(study) -> None:
+    extra = {"acceptance": [0.6, 0.3, 0.1], "tokens_per_step": 2.0, "step_overhead": 1.25}
+    figures = drawn(study({1: 1e-3, 2: 1e-3}, extra=extra), guessing)
+    (line,) = figures["acceptance"].data
+    assert (line["name"], line["x"], line["y"]) == ("spread", [1, 2, 3], [0.6, 0.3, 0.1])
+    *same, point = figures["guesses"].data
+    assert (point["x"], point["y"]) == ([1.25], [2.0])
+    assert [trace["y"][1] / trace["x"][1] for trace in same] == pytest.approx([1.0, 1.5, 2.0, 3.0])
+
+
+def test_a_run_without_guesses_has_no_such_figure(study) -> None:
+    assert drawn(study({1: 1e-3, 2: 1e-3}), guessing) == {}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
+from implementations.decoding import _distil
 from implementations.decoding._engine import Engine
 from implementations.decoding._features import FeatureDrafter, Shape
 from implementations.decoding._heads import (
@@ -75,7 +76,7 @@ def test_heads_learn_what_the_model_says(method):
     # Texts that go round in circles, which a model with drawn weights does by itself.
     lessons = [([token, *small.plain(LLAMA, [[token]], 40)[0]], 1) for token in range(12)]
     losses = []
-    heads = train(LLAMA, method, lessons[:10], lessons[10:], 0, 4.0, lambda _, what: losses.append(what))
+    heads = train(LLAMA, method, lessons[:10], lessons[10:], 0, 3.0, lambda _, what: losses.append(what))
     first, last = (float(what.split()[-1]) for what in (losses[0], losses[-1]))
     assert last < 0.9 * first
     assert heads.training["answer_tokens"] == 400
@@ -121,7 +122,10 @@ def test_heads_are_written_and_read_and_others_refused(tmp_path):
         read_heads(path, MTP, checkpoint("random:small").config)
 
 
-def test_methods_learn_from_the_same_texts_and_an_interrupted_training_goes_on_with_them():
+def test_methods_learn_from_the_same_texts_and_an_interrupted_training_goes_on_with_them(monkeypatch):
+    for size, value in (("_BATCH", 8), ("_QUESTION", 8), ("_ANSWER", 16)):
+        monkeypatch.setattr(_distil, size, value)
+
     def interrupted(share, what):
         if share > 0:
             raise KeyboardInterrupt
