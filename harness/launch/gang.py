@@ -99,6 +99,11 @@ class Gang:
         return _joined(reply, others)
 
     @property
+    def processes(self) -> list[int]:
+        """The peers on this host."""
+        return [peer.pid for peer in self._peers if peer.pid]
+
+    @property
     def lead_s(self) -> float:
         """From when a sample is ordered to when all ranks start it."""
         return _LEAD_S + max(peer.delay_s for peer in self._peers)

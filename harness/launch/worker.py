@@ -150,7 +150,7 @@ class Worker:
 
     def turn(self, round: int, slice_s: float) -> list[Sample]:
         """Take the samples of one round, and note what else the machine did meanwhile."""
-        machine = Machine()
+        machine = Machine(self._gang.processes)
         machine.start()
         samples = take_turn(self._clock, self._step, self._pace, round, slice_s)
         samples += self._gang.rank_times(self._clock, round, sum(one.metric == PRIMARY for one in samples))

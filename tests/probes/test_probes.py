@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +72,14 @@ def test_the_machine_is_read_as_shares_of_its_time() -> None:
     assert read["preemptions"] >= 0
     assert 0 <= read["steal_share"] <= 1
     assert 0 <= read["others_share"] <= 1
+
+
+def test_processes_that_are_measured_together_are_no_others() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+        together, alone = Machine([spinning.pid]), Machine()
+        for machine in (together, alone):
+            machine.start()
+        time.sleep(1.0)
+        shares = [machine.stop()["others_share"] for machine in (together, alone)]
+        spinning.kill()
+    assert shares[1] - shares[0] > 0.1 / os.cpu_count()
