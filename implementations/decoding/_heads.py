@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,18 +11,19 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
 from implementations.decoding._model import rms_norm, rotations, turned
+from implementations.decoding._places import EAGLE3, MEDUSA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
     from implementations.decoding._config import Config
+    from implementations.decoding._model import Llama
 
-MEDUSA, MTP, EAGLE3 = METHODS = ("medusa", "mtp_deepseek", "eagle3")
 # Tokens ahead of the next one that Medusa's heads guess.
-_AHEAD = 4
-SHIPPED = Path(__file__).parent / "heads"
+_AHEAD = 3
 
 
 def states_of(method: str, layers: int) -> tuple[int, ...]:
@@ -43,6 +43,9 @@ class Medusa(nn.Module):
         for layer in self.layers:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+    def begin_like(self, model: Llama) -> None:
+        """Begin as the identity, which it is already."""
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the states that guess one, two ... tokens after the next: (..., width) to (heads, ..., width)."""
@@ -83,6 +86,16 @@ class Module(nn.Module):
         self.merge = nn.Linear(config.heads * config.head_dim, width, bias=False)
         self.gate, self.up = (nn.Linear(width, config.inner, bias=False) for _ in range(2))
         self.down = nn.Linear(config.inner, width, bias=False)
+
+    def begin_like(self, model: Llama) -> None:
+        """Begin as what passes the model's last state on, at its own size, so that only the difference is learnt."""
+        width = self.config.width
+        with torch.no_grad():
+            layer = self.fuse if self.method == EAGLE3 else self.enter
+            layer.weight.mul_(0.1)[:, -width:] += torch.eye(width)
+            for name in ("merge", "down"):
+                getattr(self, name).weight.mul_(0.1)
+            self.norms["out"].weight.fill_(model.norm.float().square().mean().sqrt())
 
     def feature(self, states: Sequence[Tensor]) -> Tensor:
         """Return the feature of the hidden states that the method reads."""
@@ -203,14 +216,6 @@ def read_heads(path: Path, method: str, config: Config) -> Heads:
     except RuntimeError as error:
         raise ValueError(f"{path} is of a model of another shape: {error}") from None
     return Heads(module, vocabulary, rates, json.loads(said["training"]))
-
-
-def places_of_heads(model: str, method: str) -> list[Path]:
-    """Return where the heads of a model may lie: those that a user has trained, then those that are shipped."""
-    import platformdirs
-
-    name = f"{model.replace('/', '-').replace(':', '-')}-{method}.safetensors"
-    return [Path(platformdirs.user_cache_dir("benchwright")) / "heads" / name, SHIPPED / name]
 
 
 def chosen_tree(rates: Sequence[Sequence[float]], nodes: int) -> list[tuple[int, ...]]:

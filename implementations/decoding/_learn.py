@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from implementations.decoding._model import Llama
 
 # Tokens that may be guessed: the most frequent of the answers. A guess reads that part of the output layer alone.
-_GUESSABLE = 16384
-_DEPTHS = 4  # guesses of a chain in training
+_GUESSABLE = 8192
+_DEPTHS = 3  # guesses of a chain in training
 _DECAY = 0.8  # of the weight of a guess with its depth (Cai et al. 2024; Li et al. 2025)
 _RATE, _WARM_UP, _CLIP = 1e-3, 0.03, 1.0
-_TOKENS = 4096  # of a batch, padding included
+_TOKENS = 1024  # of a batch, padding included
 _RANKS = 10
 # Of the budget, so that the last step and what is measured after it still fit.
 _SPARE = 0.95
@@ -83,6 +83,7 @@ def train(
     """
     torch.manual_seed(seed)
     module = new_module(method, model.config)
+    module.begin_like(model)
     optimizer = torch.optim.AdamW(module.parameters(), _RATE, (0.9, 0.95), weight_decay=0.01)
     vocabulary = _guessable(lessons, model.config.vocabulary)
     head = model.unembedding[vocabulary]
@@ -129,14 +130,13 @@ def _outputs(model: Llama, module: nn.Module, states: Sequence[Tensor], tokens: 
 def _losses(model: Llama, module: nn.Module, head: Tensor, batch: list[Read]) -> list[Tensor]:
     """Return the cross-entropy with the model's own distribution at each depth, over the answers."""
     tokens, states, answers = _padded(batch)
+    with torch.no_grad():
+        truth = torch.softmax(F.linear(states[-1][answers], head).float(), -1)
     losses = []
     for depth, output in enumerate(_outputs(model, module, states, tokens)):
         # The guess at place t is held against what the model says at place t + 1 + depth.
-        counted = answers[:, depth + 1 :]
-        with torch.no_grad():
-            truth = torch.softmax(F.linear(states[-1][:, depth + 1 :][counted], head).float(), -1)
-        guess = F.linear(output[:, : -depth - 1][counted].to(head.dtype), head).float()
-        losses.append(-(truth * torch.log_softmax(guess, -1)).sum(-1).mean())
+        guess = F.linear(output[:, : -depth - 1][answers[:, depth + 1 :]].to(head.dtype), head).float()
+        losses.append((guess.logsumexp(-1) - (truth * guess).sum(-1)).mean())
     return losses
 
 
@@ -149,7 +149,9 @@ def _padded(batch: Sequence[Read]) -> tuple[Tensor, list[Tensor], Tensor]:
         for index in range(len(batch[0].states))
     ]
     places = torch.arange(longest)
-    answers = torch.stack([(places >= one.begin - 1) & (places < len(one.tokens) - 1) for one in batch])
+    begins = [max(one.begin - 1, _DEPTHS) for one in batch]  # so that there are places to guess from at every depth
+    ends = [len(one.tokens) - 1 for one in batch]
+    answers = torch.stack([(places >= begin) & (places < end) for begin, end in zip(begins, ends, strict=True)])
     return tokens, states, answers
 
 

@@ -9,11 +9,12 @@ import torch
 
 from harness import Requires
 from implementations.decoding._inputs import NODES
+from implementations.decoding._places import found_heads, how_to_train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness import Step
+    from harness import Params, Step
     from implementations.decoding._decode import Counts, Drafter, Sampler
     from implementations.decoding._heads import Heads
     from implementations.decoding._inputs import DecodingInputs
@@ -38,9 +39,19 @@ class Decoded:
     plainly: Step | None = field(default=None, repr=False)
 
 
-def requires(modules: tuple[str, ...] = ()) -> Requires:
-    """Return what a method needs: the library that reads checkpoints, and others."""
-    return Requires(modules=("gguf", "platformdirs", "safetensors", "tokenizers", *modules))
+def requires(modules: tuple[str, ...] = (), *, heads: str = "") -> Requires:
+    """Return what a method needs: the library that reads checkpoints, and others.
+
+    Args:
+        modules: the others.
+        heads: the method whose trained heads it guesses with.
+    """
+
+    def unsupported(params: Params, device: str) -> str:
+        model = str(params["model"])
+        return how_to_train(model, heads) if heads and not found_heads(model, heads) else ""
+
+    return Requires(modules=("gguf", "platformdirs", "safetensors", "tokenizers", *modules), unsupported=unsupported)
 
 
 def load_model(x: DecodingInputs) -> Llama:
@@ -57,12 +68,11 @@ def load_heads(x: DecodingInputs, method: str) -> Heads:
     Raises:
         FileNotFoundError: there are none yet.
     """
-    from implementations.decoding._heads import places_of_heads, read_heads
+    from implementations.decoding._heads import read_heads
 
-    for path in places_of_heads(x.model, method):
-        if path.is_file():
-            return read_heads(path, method, x.checkpoint.config)
-    raise FileNotFoundError(f"no heads yet: bench heads train {method} --model {x.model}")
+    if path := found_heads(x.model, method):
+        return read_heads(path, method, x.checkpoint.config)
+    raise FileNotFoundError(how_to_train(x.model, method))
 
 
 def decoding(x: DecodingInputs, begin: Begin) -> Step:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from implementations.decoding._places import places_of_heads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -36,7 +38,7 @@ def train_heads(method: str, model: str, seed: int, budget_s: float, tell: Tell)
         OSError: the model cannot be had.
         ValueError: it is of another family.
     """
-    from implementations.decoding._heads import places_of_heads, write_heads
+    from implementations.decoding._heads import write_heads
     from implementations.decoding._learn import train
     from implementations.decoding._model import Llama
     from implementations.decoding._source import checkpoint, parse_model

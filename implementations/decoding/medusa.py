@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness import implementation
 from implementations.decoding._method import decoding, load_heads, requires
+from implementations.decoding._places import MEDUSA
 
 if TYPE_CHECKING:
     from harness import Step
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 _NODES = 10
 
 
-@implementation("decoding", requires=requires())
+@implementation("decoding", requires=requires(heads=MEDUSA))
 def medusa(x: DecodingInputs) -> Step:
     """Guess with heads on the last state, in a tree that was chosen once (Cai et al. 2024): Medusa-1, lossless."""
-    from implementations.decoding._heads import MEDUSA
     from implementations.decoding._medusa import MedusaDrafter
 
     heads = load_heads(x, MEDUSA)

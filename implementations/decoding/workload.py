@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness import Axis, Cost, Params, Published, Training, Workload
 from implementations.decoding._inputs import DTYPES, KINDS, input_bytes, make_inputs
+from implementations.decoding._places import METHODS
 from implementations.decoding._proof import check, examine, reference
 from implementations.decoding._source import SMOLLM2, parse_model
 from implementations.decoding._training import train_heads
@@ -45,7 +46,7 @@ workload = Workload(
     input_bytes=input_bytes,
     check=check,
     examine=examine,
-    training=Training(("medusa", "mtp_deepseek", "eagle3"), train_heads, SMOLLM2),
+    training=Training(METHODS, train_heads, SMOLLM2),
     published=(
         Published("3.4 times the speed, 2.6 when sampling", "T5-XXL, translation, TPU-v4", "Leviathan et al. 2023"),
         Published("2.18 to 2.83 times the speed", "Medusa, Vicuna-7B and 13B, MT-Bench, A100", "Cai et al. 2024"),

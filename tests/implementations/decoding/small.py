@@ -12,9 +12,10 @@ import torch
 from implementations.decoding._decode import Counts, Limits, NoDrafter, Sampler, decode
 from implementations.decoding._engine import Engine
 from implementations.decoding._features import FeatureDrafter, Shape
-from implementations.decoding._heads import MEDUSA, Heads, new_module, states_of
+from implementations.decoding._heads import Heads, new_module, states_of
 from implementations.decoding._medusa import MedusaDrafter
 from implementations.decoding._model import Llama
+from implementations.decoding._places import MEDUSA
 from implementations.decoding._source import SIZES, draw_weights
 from implementations.decoding._tree import Tree
 

@@ -14,20 +14,11 @@ from torch.nn import functional as F  # noqa: N812 -- as everywhere
 from implementations.decoding import _distil
 from implementations.decoding._engine import Engine
 from implementations.decoding._features import FeatureDrafter, Shape
-from implementations.decoding._heads import (
-    EAGLE3,
-    MEDUSA,
-    METHODS,
-    MTP,
-    chosen_tree,
-    places_of_heads,
-    read_heads,
-    states_of,
-    write_heads,
-)
+from implementations.decoding._heads import chosen_tree, read_heads, states_of, write_heads
 from implementations.decoding._joined import Joined
 from implementations.decoding._learn import train
 from implementations.decoding._lookup import Lookup
+from implementations.decoding._places import EAGLE3, MEDUSA, METHODS, MTP, places_of_heads
 from implementations.decoding._source import checkpoint
 from implementations.decoding._training import train_heads
 from implementations.decoding._tree import Tree

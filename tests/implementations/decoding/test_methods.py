@@ -10,10 +10,10 @@ import torch
 from harness.catalog import load_catalog
 from implementations.decoding import workload as decoding
 from implementations.decoding._decode import NoDrafter, Sampler
-from implementations.decoding._heads import METHODS
 from implementations.decoding._jacobi import Jacobi
 from implementations.decoding._lookup import Lookup
 from implementations.decoding._method import Decoded, load_model
+from implementations.decoding._places import METHODS
 from implementations.decoding._proof import units_behind
 from implementations.decoding._skipping import SelfDraft
 from tests.implementations.decoding import small
