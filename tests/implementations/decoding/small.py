@@ -53,8 +53,11 @@ def heads(method, config=CONFIG):
     """Return heads that have learnt nothing, of weights that are drawn."""
     torch.manual_seed(1)
     module = new_module(method, config)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
+    for name, parameter in module.named_parameters():
+        # Attention has a large part, so that where tokens are and what is seen of them decides guesses.
+        torch.nn.init.normal_(
+            parameter, std=(4 if name in ("qkv.weight", "merge.weight") else 1) * parameter.shape[-1] ** -0.5
+        )
     rates = torch.tensor([[0.5, 0.2, 0.1]] * 4)
     return Heads(module, torch.arange(0, config.vocabulary, 2), rates, {})
 

@@ -26,7 +26,6 @@ from tests.implementations.decoding import small
 
 BENCH = Path(sys.executable).with_name("bench")
 LLAMA = small.model()
-TEXT = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(5)).tolist()
 
 
 @pytest.fixture(autouse=True)
@@ -49,17 +48,19 @@ def chain_of_training(method, text, depth):
 
 
 @pytest.mark.parametrize("method", [MTP, EAGLE3])
-def test_a_block_guesses_in_decoding_what_it_does_in_training(method):
+@pytest.mark.parametrize("seed", range(4))
+def test_a_block_guesses_in_decoding_what_it_does_in_training(method, seed):
+    text = torch.randint(0, 96, (30,), generator=torch.Generator().manual_seed(seed)).tolist()
     states = states_of(method, len(LLAMA.blocks))
     drafter, engine = FeatureDrafter(LLAMA, small.heads(method), Shape(1, 3, 3), states, 1, 64), Engine(LLAMA, 1, 64)
-    drafter.begin([TEXT[:21]], engine.prefill([TEXT[:20]], states))
-    assert drafter.propose([TEXT[:21]], [3])[0].tokens[1:] == chain_of_training(method, TEXT[:21], 3)
+    drafter.begin([text[:21]], engine.prefill([text[:20]], states))
+    assert drafter.propose([text[:21]], [3])[0].tokens[1:] == chain_of_training(method, text[:21], 3)
     # Then a pass of which some nodes are kept, beside the guesses that were not.
-    tree = Tree([TEXT[20], 0, TEXT[21], TEXT[22]], [-1, 0, 0, 2])
+    tree = Tree([text[20], 0, text[21], text[22]], [-1, 0, 0, 2])
     passed = engine.verify([tree], states)
     engine.keep([[0, 2, 3]])
     drafter.learn([tree], [[0, 2, 3]], passed)
-    assert drafter.propose([TEXT[:24]], [3])[0].tokens[1:] == chain_of_training(method, TEXT[:24], 3)
+    assert drafter.propose([text[:24]], [3])[0].tokens[1:] == chain_of_training(method, text[:24], 3)
 
 
 @pytest.mark.parametrize("method", METHODS)
