@@ -31,7 +31,7 @@ def another(x):
 @implementation("work")
 def changes(x):
     """Lower the precision of every product that follows."""
-    torch.set_float32_matmul_precision("medium")
+    torch.set_float32_matmul_precision("high")
     return lambda: x.clone() @ x
 '''
 

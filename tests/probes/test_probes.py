@@ -34,7 +34,7 @@ def memory(server: ForkServer, folder: Path, implementation: str, size: int) -> 
     return {sample.metric: sample.value for sample in samples}
 
 
-@pytest.mark.parametrize("size", [1 << 20, 64 << 20])
+@pytest.mark.parametrize("size", [8 << 20, 64 << 20])
 def test_a_known_allocation_is_read_as_what_it_is(server: ForkServer, tmp_path: Path, size: int) -> None:
     read = memory(server, tmp_path, "allocate", size)
     assert read["peak_allocated"] == size

@@ -58,7 +58,7 @@ def heads(method, config=CONFIG):
         torch.nn.init.normal_(
             parameter, std=(4 if name in ("qkv.weight", "merge.weight") else 1) * parameter.shape[-1] ** -0.5
         )
-    rates = torch.tensor([[0.5, 0.2, 0.1]] * 4)
+    rates = torch.tensor([[0.5, 0.2, 0.1]] * 3)
     return Heads(module, torch.arange(0, config.vocabulary, 2), rates, {})
 
 

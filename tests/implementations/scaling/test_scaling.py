@@ -71,7 +71,8 @@ def judged(make, truth, **changes):
 def test_ranks_train_as_one_process_does_and_stay_together_bit_by_bit(tmp_path, changes):
     truth = scaling.reference(draw(**changes))
     assert judged(build("single"), truth, **changes) == ""
-    methods = EXACT + LOSSY
+    # Of many small parameters, the methods that treat them otherwise than ddp does.
+    methods = ("per_parameter_allreduce", "ring_allreduce", "zero1", "ddp_powersgd") if changes else EXACT + LOSSY
     found = on_ranks(tmp_path, lambda: [judged(build(name), truth, **changes) for name in methods])
     assert found == [[""] * len(methods)] * RANKS
 
