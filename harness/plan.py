@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def make_plan(
         workload = catalog.workload(selection.workload)
         wanted = chosen(catalog, selection)
         for params in points(workload, selection):
-            group = _group(workload, wanted, params, policy.device, environment)
+            group = _group(workload, wanted, params, policy, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
     return fitted(Plan(tuple(groups.values()), policy), environment, sides)
@@ -153,7 +152,7 @@ def points(workload: Workload, selection: Selection) -> Iterable[Params]:
 
 
 def _group(
-    workload: Workload, wanted: list[Implementation], params: Params, device: str, environment: Environment
+    workload: Workload, wanted: list[Implementation], params: Params, policy: Policy, environment: Environment
 ) -> Group:
     """Plan every implementation at a point; one that makes no question is a reason to skip them all."""
     try:
@@ -163,7 +162,7 @@ def _group(
     cases = [
         PlannedCase(Case(workload.name, one.name, workload.point(params)), skip=fault)
         if fault
-        else _planned(workload, one, params, device, environment)
+        else _planned(workload, one, params, policy, environment)
         for one in wanted
     ]
     cases.sort(key=lambda planned: planned.case.implementation != workload.baseline)
@@ -171,15 +170,16 @@ def _group(
 
 
 def _planned(
-    workload: Workload, one: Implementation, params: Params, device: str, environment: Environment
+    workload: Workload, one: Implementation, params: Params, policy: Policy, environment: Environment
 ) -> PlannedCase:
     """Ask an implementation's requirements about a point; what they raise is a reason to skip it."""
     case, memory, ranks = Case(workload.name, one.name, workload.point(params)), None, 1
+    device = policy.device
     try:
         cost = workload.cost(params)
         carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
         ranks = one.requires.world_size(params) if one.requires.world_size else 1
-        skip = unmet(one.requires, environment, device) or _too_few(ranks, device, environment)
+        skip = unmet(one.requires, environment, device) or _too_few(policy.on_a_host(ranks), device, environment)
         if one.requires.unsupported and not skip:
             skip = one.requires.unsupported(params, device.partition(":")[0])
         if one.requires.memory:
@@ -190,9 +190,8 @@ def _planned(
 
 
 def _too_few(ranks: int, device: str, environment: Environment) -> str:
-    """Return why so many ranks cannot be had, each with a GPU of its own from the run's on; empty where they can."""
+    """Return why a host has not so many GPUs, one for each rank from the run's on; empty where it has."""
     kind, _, index = device.partition(":")
-    ranks = math.ceil(ranks / max(1, len(environment.hosts)))
     there = len(environment.gpus) - int(index or 0)
     return f"needs {ranks} GPUs from {device} on, and there are {there}" if kind == "cuda" and there < ranks else ""
 

@@ -22,8 +22,8 @@ def _heads() -> None:
 
 @heads_app.command("train")
 def train_command(
-    method: Annotated[str, typer.Argument(help="medusa, mtp_deepseek or eagle3.")],
-    model: Annotated[str | None, typer.Option(help="The model to guess for; smollm2 where left out.")] = None,
+    method: Annotated[str, typer.Argument(help="What is to guess; an unknown name lists those there are.")],
+    model: Annotated[str | None, typer.Option(help="The model to guess for; a default where left out.")] = None,
     budget: Annotated[str, typer.Option(help="Time to take, half of it for texts, which all methods share.")] = "30m",
     seed: Annotated[str, typer.Option(help="Fixes the texts and the training.")] = "0",
 ) -> int:

@@ -60,7 +60,7 @@ def measure_and_print(
     hosts = meet(catalog.sources, typer.echo) if count > 1 and in_agent() else ALONE
     if isinstance(hosts, int):
         return hosts
-    environment = replace(detect(), hosts=hosts.names or ("",) * (count if count > 1 else 0))
+    environment = replace(detect(), hosts=hosts.names)
     revisions = two_revisions(against, setup or "") if against else {}
     plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(revisions) or 1)
     if dry_run:
