@@ -75,7 +75,6 @@ class FeatureDrafter:
         self._model, self._shape, self._vocabulary = model, shape, heads.vocabulary
         self._block = heads.module.to(model.device, model.dtype)
         self._output = linear(model.unembedding[heads.vocabulary])
-        self._tables = [table.to(model.device, model.dtype) for table in self._block.tables]
         config = model.config
         held = (batch, 2, config.kv_heads, capacity + shape.width * shape.depth, config.head_dim)
         self._held = torch.zeros(held, dtype=model.dtype, device=model.device)
@@ -170,8 +169,7 @@ class FeatureDrafter:
         embedded = F.embedding(torch.tensor(tokens, device=feature.device), self._model.embedding)
         read, residual = block.entered(embedded, feature)
         heads = block.qkv(read).unflatten(-1, (-1, config.head_dim))
-        own, other = (table[list(places)][:, block.kinds] for table in self._tables)
-        heads = turned(heads, own, other)
+        heads = turned(heads, *self._model.turn(torch.tensor(list(places))))
         q, pair = heads[:, : config.heads], heads[:, config.heads :].unflatten(1, (2, config.kv_heads))
         held = self._held[row, :, :, : start + slots]
         held[:, :, -new:] = pair.permute(1, 2, 0, 3)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
-from implementations.decoding._model import rms_norm, rotations, turned
+from implementations.decoding._model import rms_norm, turned
 from implementations.decoding._places import EAGLE3, MEDUSA
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ class Module(nn.Module):
     def __init__(self, config: Config, method: str) -> None:
         super().__init__()
         width, heads = config.width, config.heads + 2 * config.kv_heads
-        self.config, self.method, self.tables = config, method, rotations(config)
-        self.kinds = [0] * (config.heads + config.kv_heads) + [1] * config.kv_heads  # values are not turned
+        self.config, self.method = config, method
         self.fuse = nn.Linear(3 * width, width, bias=False) if method == EAGLE3 else nn.Identity()
         self.enter = nn.Identity() if method == EAGLE3 else nn.Linear(2 * width, width, bias=False)
         read = 2 * width if method == EAGLE3 else width
@@ -115,7 +114,7 @@ class Module(nn.Module):
         inner = self.norms["inner"](x)
         return x + self.down(F.silu(self.gate(inner)) * self.up(inner))
 
-    def forward(self, tokens: Sequence[Tensor], feature: Tensor) -> list[Tensor]:
+    def forward(self, tokens: Sequence[Tensor], feature: Tensor, model: Llama) -> list[Tensor]:
         """Guess several tokens from each place of texts, each from the features guessed before it.
 
         Training goes through the same chain that drafting does (Li et al. 2025, section 3.2): the guess at depth d sees
@@ -124,6 +123,7 @@ class Module(nn.Module):
         Args:
             tokens: for each depth, embedded, those that follow each place by one more: (batch, places, width).
             feature: the true ones, (batch, places, width).
+            model: whose positions they have.
 
         Returns:
             for each depth, what the output layer reads: (batch, places, width).
@@ -132,17 +132,16 @@ class Module(nn.Module):
         outputs = []
         for depth, token in enumerate(tokens):
             read, residual = self.entered(token, feature)
-            q, *pair = self._turned(self.qkv(read), depth)
+            q, *pair = self._turned(self.qkv(read), model.turn(torch.arange(depth, depth + read.shape[1])))
             held.append((pair[0], pair[1]))
             feature = self.left(_seen(q, held), residual)
             outputs.append(self.norms["out"](feature))
         return outputs
 
-    def _turned(self, x: Tensor, depth: int) -> tuple[Tensor, ...]:
+    def _turned(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """Return queries, keys and values by head, turned to their places: (batch, heads, places, head_dim)."""
-        config, places = self.config, x.shape[1]
-        own, other = (table[depth : depth + places][:, self.kinds].to(x.dtype) for table in self.tables)
-        x = turned(x.unflatten(-1, (-1, config.head_dim)), own, other).transpose(1, 2)
+        config = self.config
+        x = turned(x.unflatten(-1, (-1, config.head_dim)), *turn).transpose(1, 2)
         q, k, v = x.split((config.heads, config.kv_heads, config.kv_heads), 1)
         group = config.heads // config.kv_heads
         return q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)

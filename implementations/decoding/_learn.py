@@ -124,7 +124,7 @@ def _outputs(model: Llama, module: nn.Module, states: Sequence[Tensor], tokens: 
     if isinstance(module, Medusa):
         return list(module(states[0]))
     following = [F.pad(tokens[:, depth + 1 :], (0, depth + 1)) for depth in range(_DEPTHS)]
-    return list(module([F.embedding(one, model.embedding) for one in following], module.feature(states)))
+    return list(module([F.embedding(one, model.embedding) for one in following], module.feature(states), model))
 
 
 def _losses(model: Llama, module: nn.Module, head: Tensor, batch: list[Read]) -> list[Tensor]:

@@ -87,7 +87,7 @@ class Llama:
             hidden: 0 is the embeddings, i what the i-th layer returns, and of the last layer that after the last norm.
         """
         x = F.embedding(tokens, self.embedding)
-        turn = self._turns[0][positions][:, :, self._kinds], self._turns[1][positions][:, :, self._kinds]
+        turn = self.turn(positions)
         states = {0: x} if 0 in hidden else {}
         for index, block in enumerate(self.blocks):
             x = block(x, turn, cache, index)
@@ -95,6 +95,10 @@ class Llama:
                 states[index + 1] = x
         states[len(self.blocks)] = x = rms_norm(x, self.norm, self.config.eps)
         return [x, *(states[index] for index in hidden)]
+
+    def turn(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the factors by which :func:`turned` turns the queries, keys and values at some positions."""
+        return self._turns[0][positions][..., self._kinds, :], self._turns[1][positions][..., self._kinds, :]
 
     def skipping(self, kept: Sequence[int]) -> Llama:
         """Return the model of some of the layers, which shares all of its weights with this one."""

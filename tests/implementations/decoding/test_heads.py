@@ -42,7 +42,8 @@ def chain_of_training(method, text, depth):
         full = [*text, *guesses]
         tokens = [torch.tensor([(full + [0] * ahead)[n + 1 : n + len(text)]]) for n in range(ahead)]
         with torch.no_grad():
-            outputs = heads.module([F.embedding(one, LLAMA.embedding) for one in tokens], heads.module.feature(states))
+            embedded = [F.embedding(one, LLAMA.embedding) for one in tokens]
+            outputs = heads.module(embedded, heads.module.feature(states), LLAMA)
         guesses.append(int(heads.vocabulary[(outputs[-1][0, -1] @ head.T).argmax()]))
     return guesses
 
