@@ -23,6 +23,8 @@ def energies(planned: PlannedCase, found: Mapping[str, Measurement], rests: Sequ
     if not gross or not power or math.isnan(gross.median):
         return []
     rows = [_per_joule(gross, planned.cost.flops)] if planned.cost.flops else []
+    if items := planned.cost.items:
+        rows.append(_over(gross, "energy_per_item", items))
     if idle := at_rest(rests):
         rows += [_idle(gross, idle), _net(gross, power, idle)]
     return rows
@@ -36,6 +38,12 @@ def at_rest(rests: Sequence[Rest]) -> Rest | None:
     low, high = min(rest.watts for rest in known), max(rest.watts for rest in known)
     half = (high - low) / 2 + max(rest.uncertainty for rest in known)
     return Rest(known[0].moment, (low + high) / 2, half, known[0].provenance)
+
+
+def _over(gross: Measurement, metric: str, amount: float) -> Measurement:
+    """Return the energy over an amount of work."""
+    median, low, high = (value / amount for value in (gross.median, gross.ci_low, gross.ci_high))
+    return Measurement(gross.case, metric, gross.n, gross.launches, median, low, high, (), gross.provenance)
 
 
 def _idle(gross: Measurement, idle: Rest) -> Measurement:

@@ -26,8 +26,9 @@ def train_command(
     model: Annotated[str | None, typer.Option(help="The model to guess for; a default where left out.")] = None,
     budget: Annotated[str, typer.Option(help="Time to take, half of it for texts, which all methods share.")] = "30m",
     seed: Annotated[str, typer.Option(help="Fixes the texts and the training.")] = "0",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from what has been learnt before.")] = False,
 ) -> int:
-    """Train the heads of a method on a model's own texts; an interrupted training keeps the texts it has made."""
+    """Train the heads of a method on a model's own texts; an interrupted training keeps what it has."""
     known = [workload.training for workload in load_catalog().workloads.values() if workload.training]
     chosen = next((training for training in known if method in training.methods), None)
     if not chosen:
@@ -47,6 +48,7 @@ def train_command(
                 model or chosen.model,
                 number,
                 seconds,
+                resume,
                 lambda share, what: progress.update(task, completed=share, description=what),
             )
         except (ValueError, OSError) as error:

@@ -93,6 +93,9 @@ METRICS = {
         Metric("made_share", "1", None, "tokens made over those asked for: texts may end before"),
         Metric("draft_share", "1", "lower", "share of the time after the first token that guesses take", 0.25, 0.02),
         Metric("step_overhead", "1", "lower", "time of a pass with its guesses over that of a pass of one token", 0.1),
+        Metric("lossless", "1", None, "1 where what is made is distributed as the model has it, 0 where it is not"),
+        Metric("draft_parameters", "1", None, "parameters that a method has learnt to guess with"),
+        Metric("training_flops", "FLOP", None, "floating-point operations of products that they were trained with"),
         Metric("units_behind", "1", None, "units in the last place that a token is behind the likeliest"),
         Metric("time_to_first_token", "s", "lower", "time until the first token of each text of a batch", 0.1),
         Metric("energy_gross", "J", "lower", "energy of one step, with what the device draws at rest", 0.02),
@@ -101,6 +104,9 @@ METRICS = {
         Metric("power_idle", "W", None, "power of the device at rest, before the first case and after the last"),
         Metric(
             "flops_per_joule", "FLOP/J", "higher", "floating-point operations of the workload over the gross energy"
+        ),
+        Metric(
+            "energy_per_item", "J", "lower", "gross energy over what a step works on (sequences, images, tokens)", 0.02
         ),
         Metric("registers", "1", "lower", "registers of one thread of a kernel", 0.0, 0.0, True),
         Metric("spill_stores", "B", "lower", "what a thread of a kernel writes for want of registers", 0.0, 0.0, True),
@@ -128,7 +134,7 @@ RATES = (
     *("flops_per_s", "hardware_flops_per_s", "bytes_per_s", "items_per_s"),
     *("algorithm_bandwidth", "bus_bandwidth"),
 )
-DERIVED = (*RATES, "roof_share", "efficiency", "flops_per_joule", "energy_net")
+DERIVED = (*RATES, "roof_share", "efficiency", "flops_per_joule", "energy_per_item", "energy_net")
 
 _SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 # Whole numbers below this are counts, and written with all their digits.

@@ -91,13 +91,14 @@ class Training:
 
     Attributes:
         methods: what can be trained.
-        train: ``(method, model, seed, budget_s, tell) -> path`` of what was learnt; ``tell`` is told the share that is
-            over, and what of. Raises ValueError or OSError where a model cannot be had.
+        train: ``(method, model, seed, budget_s, resume, tell) -> path`` of what was learnt; ``resume`` goes on from
+            what there is, ``tell`` is told the share that is over, and what of. Raises ValueError or OSError where a
+            model cannot be had, or nothing is there to go on from.
         model: what is trained for where nothing is said.
     """
 
     methods: tuple[str, ...]
-    train: Callable[[str, str, int, float, Callable[[float, str], None]], Any]
+    train: Callable[[str, str, int, float, bool, Callable[[float, str], None]], Any]
     model: str
 
 

@@ -1,7 +1,8 @@
-"""Which guesses of a tree are kept, so that what is made has the distribution of the model alone."""
+"""Which guesses of a tree are kept: those that leave the model's distribution as it is, or that are typical of it."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from implementations.decoding._tree import Tree
+
+
+# A typical token has at least the first probability, or the second times that of each token of an even distribution
+# with the same entropy (Cai et al. 2024, section 2.3.1, and its published code).
+_PROBABLE, _LIKE_EVEN = 0.09, 0.3
 
 
 def accept_greedily(following: list[int], tree: Tree) -> tuple[list[int], int]:
@@ -51,6 +57,34 @@ def accept_sampled(probabilities: Tensor, tree: Tree, generator: torch.Generator
         if found is None:
             return path, int(torch.multinomial(left, 1, generator=generator))
         path.append(found)
+
+
+def accept_typically(probabilities: Tensor, tree: Tree, generator: torch.Generator) -> tuple[list[int], int]:
+    """Return the longest path of typical guesses, of two the likelier, and the likeliest token after it: lossy.
+
+    Args:
+        probabilities: (nodes, vocabulary), what the model gives to each token after each node.
+        tree: of guesses.
+        generator: not used, since nothing is left to chance.
+    """
+    bounds = typical_bounds(probabilities).tolist()
+    paths, likelihoods = {0: [0]}, {0: 0.0}
+    for node, parent in enumerate(tree.parents):
+        if parent in paths and (given := float(probabilities[parent, tree.tokens[node]])) > bounds[parent]:
+            paths[node] = [*paths[parent], node]
+            likelihoods[node] = likelihoods[parent] + math.log(given)
+    best = max(paths, key=lambda node: (len(paths[node]), likelihoods[node]))
+    return paths[best], int(probabilities[best].argmax())
+
+
+def typical_bounds(probabilities: Tensor) -> Tensor:
+    """Return the probability above which a token is typical of each distribution; the likeliest always is.
+
+    Args:
+        probabilities: (..., vocabulary).
+    """
+    entropy = torch.special.entr(probabilities).sum(-1)
+    return (_LIKE_EVEN * torch.exp(-entropy)).clamp(max=_PROBABLE)
 
 
 def residual(p: Tensor, token: int, proposal: Tensor | None) -> Tensor:

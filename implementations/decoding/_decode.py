@@ -13,9 +13,12 @@ from implementations.decoding._acceptance import accept_greedily, accept_sampled
 from implementations.decoding._tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from implementations.decoding._engine import Engine, Passed
+
+    # From the probabilities of tokens after each node, a tree and chance, to the path that is kept and the next token.
+    Accepted = Callable[[torch.Tensor, Tree, torch.Generator], tuple[list[int], int]]
 
 Texts = list[list[int]]
 
@@ -107,10 +110,17 @@ class Counts:
 
 
 class Sampler:
-    """Chooses tokens: the likeliest, or at a temperature above zero by chance."""
+    """Chooses tokens: the likeliest, or at a temperature above zero by chance.
 
-    def __init__(self, temperature: float, seed: int) -> None:
+    Args:
+        temperature: that logits are divided by.
+        seed: of chance.
+        accepted: which guesses are kept at a temperature above zero.
+    """
+
+    def __init__(self, temperature: float, seed: int, accepted: Accepted = accept_sampled) -> None:
         self.temperature, self.generator = temperature, torch.Generator().manual_seed(seed)
+        self._accepted = accepted
 
     def accept(self, passed: Passed, trees: Sequence[Tree]) -> list[tuple[list[int], int]]:
         """Return for each row the path of nodes that are kept, and the token after it."""
@@ -118,7 +128,7 @@ class Sampler:
             following = passed.logits.argmax(-1).tolist()
             return [accept_greedily(row, tree) for row, tree in zip(following, trees, strict=True)]
         probabilities = self.probabilities(passed.logits)
-        return [accept_sampled(row, tree, self.generator) for row, tree in zip(probabilities, trees, strict=True)]
+        return [self._accepted(row, tree, self.generator) for row, tree in zip(probabilities, trees, strict=True)]
 
     def draw(self, logits: torch.Tensor) -> tuple[int, torch.Tensor | None]:
         """Return a token, and the distribution that it was drawn from; None where it is the likeliest."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
-from implementations.decoding._heads import states_of
+from implementations.decoding._attending import Attending
 from implementations.decoding._inputs import NODES
+from implementations.decoding._layers import states_of
 from implementations.decoding._linear import linear
-from implementations.decoding._model import turned
 from implementations.decoding._tree import Tree
 
 if TYPE_CHECKING:
@@ -73,18 +72,14 @@ class FeatureDrafter:
     ) -> None:
         self.hidden = states
         self._model, self._shape, self._vocabulary = model, shape, heads.vocabulary
-        self._block = heads.module.to(model.device, model.dtype)
+        self._block = Attending(model, heads.module, batch, capacity + shape.width * shape.depth)
         self._output = linear(model.unembedding[heads.vocabulary])
-        config = model.config
-        held = (batch, 2, config.kv_heads, capacity + shape.width * shape.depth, config.head_dim)
-        self._held = torch.zeros(held, dtype=model.dtype, device=model.device)
-        self._lengths = [0] * batch
         self._unread: list[Tensor] = []
         self._last: dict[int, Tensor] = {}
 
     def begin(self, texts: Texts, passed: Passed) -> None:
         """Take prompts up; what the model has said of them is read with the first guesses."""
-        self._lengths = [0] * len(texts)
+        self._block.lengths = [0] * len(texts)
         kept = [range(len(text) - 1) for text in texts]
         self._unread = [self._features(passed, row, path) for row, path in enumerate(kept)]
 
@@ -101,7 +96,7 @@ class FeatureDrafter:
 
     def _features(self, passed: Passed, row: int, path: Sequence[int]) -> Tensor:
         with torch.inference_mode():
-            return self._block.feature([state[row, list(path)] for state in passed.hidden])
+            return self._block.layers.feature([state[row, list(path)] for state in passed.hidden])
 
     def _grown(self, row: int, text: list[int], room: int) -> Tree:
         """Grow a tree depth by depth, and return the likeliest of its guesses."""
@@ -115,7 +110,7 @@ class FeatureDrafter:
         frontier, ahead = [-1], torch.zeros(1)
         slots: dict[int, int] = {}
         for level in range(depth):
-            guesses = torch.log_softmax(self._output(self._block.norms["out"](feature)).float(), -1).topk(width)
+            guesses = torch.log_softmax(self._output(self._block.layers.norms["out"](feature)).float(), -1).topk(width)
             worth = ahead[:, None] + guesses.values.cpu()
             first = len(tokens)
             tokens += self._vocabulary[guesses.indices].flatten().tolist()
@@ -128,18 +123,15 @@ class FeatureDrafter:
             frontier = [first + index for index in chosen]
             before = feature[[index // width for index in chosen]]
             seen = self._seen(frontier, parents, slots)
-            place = self._lengths[row] + level
-            feature = self._pass(row, [tokens[node] for node in frontier], before, [place] * width, seen)
+            places = [self._block.lengths[row] + level] * width
+            feature = self._block(row, [tokens[node] for node in frontier], before, places, seen)
         return self._likeliest(text[-1], tokens, parents, scores)
 
     def _read(self, row: int, text: list[int]) -> Tensor:
         """Pass kept tokens with their true features, and return the feature that the first guesses come of."""
-        unread, start = self._unread[row], self._lengths[row]
-        count = len(unread)
-        if count:
-            seen = torch.ones(count, count, dtype=torch.bool).tril()
-            self._last[row] = self._pass(row, text[-count:], unread, range(start, start + count), seen)[-1:]
-            self._lengths[row] += count
+        unread = self._unread[row]
+        if len(unread):
+            self._last[row] = self._block.read(row, text[-len(unread) :], unread)
             self._unread[row] = unread[:0]
         return self._last[row]
 
@@ -153,31 +145,6 @@ class FeatureDrafter:
                 seen[index, slots[node]] = True
                 node = parents[node]
         return seen
-
-    def _pass(self, row: int, tokens: list[int], feature: Tensor, places: Sequence[int], seen: Tensor) -> Tensor:
-        """Pass tokens with the features before them through the block, and return the features after them.
-
-        Args:
-            row: of the text.
-            tokens: what goes in; they take the last slots of those seen.
-            feature: (tokens, width).
-            places: of each token in the text, or in what it may become.
-            seen: (tokens, slots beyond the text's), what each sees besides the text.
-        """
-        config, block, start = self._model.config, self._block, self._lengths[row]
-        new, slots = seen.shape
-        embedded = F.embedding(torch.tensor(tokens, device=feature.device), self._model.embedding)
-        read, residual = block.entered(embedded, feature)
-        heads = block.qkv(read).unflatten(-1, (-1, config.head_dim))
-        heads = turned(heads, *self._model.turn(torch.tensor(list(places))))
-        q, pair = heads[:, : config.heads], heads[:, config.heads :].unflatten(1, (2, config.kv_heads))
-        held = self._held[row, :, :, : start + slots]
-        held[:, :, -new:] = pair.permute(1, 2, 0, 3)
-        mask = torch.cat((torch.ones(new, start, dtype=torch.bool), seen), 1).to(feature.device)
-        attended = F.scaled_dot_product_attention(
-            q.transpose(0, 1)[None], held[None, 0], held[None, 1], attn_mask=mask, enable_gqa=True
-        )
-        return block.left(attended[0].transpose(0, 1).flatten(1), residual)
 
     def _likeliest(self, root: int, tokens: list[int], parents: list[int], scores: list[float]) -> Tree:
         """Return a tree of the likeliest guesses; none is likelier than what it follows, so that these are in it."""

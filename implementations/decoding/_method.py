@@ -12,7 +12,7 @@ from implementations.decoding._inputs import NODES
 from implementations.decoding._places import found_heads, how_to_train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness import Params, Step
     from implementations.decoding._decode import Counts, Drafter, Sampler
@@ -31,24 +31,31 @@ class Decoded:
         counts: None of a method that is another library's.
         again: takes the step once more.
         plainly: decodes the same prompts one token a pass with the same engine; None where there is none.
+        lossy: whether the text is another one than the model's on purpose.
+        learned: what is known of the heads that guessed.
     """
 
     tokens: list[list[int]]
     counts: Counts | None = None
     again: Step | None = field(default=None, repr=False)
     plainly: Step | None = field(default=None, repr=False)
+    lossy: bool = False
+    learned: Mapping[str, float] = field(default_factory=dict)
 
 
-def requires(modules: tuple[str, ...] = (), *, heads: str = "") -> Requires:
+def requires(modules: tuple[str, ...] = (), *, heads: str = "", lossy: bool = False) -> Requires:
     """Return what a method needs: the library that reads checkpoints, and others.
 
     Args:
         modules: the others.
         heads: the method whose trained heads it guesses with.
+        lossy: whether it makes another text, which it can at a temperature above zero.
     """
 
     def unsupported(params: Params, device: str) -> str:
         model = str(params["model"])
+        if lossy and not params["temperature"]:
+            return "at temperature 0 nothing but the likeliest token is typical"
         return how_to_train(model, heads) if heads and not found_heads(model, heads) else ""
 
     return Requires(modules=("gguf", "platformdirs", "safetensors", "tokenizers", *modules), unsupported=unsupported)
@@ -75,13 +82,16 @@ def load_heads(x: DecodingInputs, method: str) -> Heads:
     raise FileNotFoundError(how_to_train(x.model, method))
 
 
-def decoding(x: DecodingInputs, begin: Begin) -> Step:
+def decoding(x: DecodingInputs, begin: Begin, heads: Heads | None = None, *, lossy: bool = False) -> Step:
     """Return the step of a method: the prompts as they are now, batch by batch, with the guesses of a drafter.
 
     Args:
         x: the inputs.
         begin: makes the drafter; called once for each batch.
+        heads: that the drafter guesses with.
+        lossy: whether typical guesses are kept, where others are only as often as the model says them.
     """
+    from implementations.decoding._acceptance import accept_sampled, accept_typically
     from implementations.decoding._decode import Counts, Limits, NoDrafter, Sampler, decode
     from implementations.decoding._engine import Engine
 
@@ -89,14 +99,16 @@ def decoding(x: DecodingInputs, begin: Begin) -> Step:
     _, batch, width = x.prompts.shape
     engine = Engine(model, batch, width + x.new_tokens + NODES)
     limits = Limits(x.new_tokens, model.config.eos)
+    accepted = accept_typically if lossy else accept_sampled
+    learned = heads.known() if heads else {}
 
     def decoded(begin: Begin) -> Decoded:
-        counts, sampler = Counts(), Sampler(x.temperature, int(x.seed))
+        counts, sampler = Counts(), Sampler(x.temperature, int(x.seed), accepted)
         tokens = []
         with torch.inference_mode():
             for prompts in x.batches():
                 tokens += decode(engine, prompts, begin(model, sampler), sampler, limits, counts)
-        return Decoded(tokens, counts, step, lambda: decoded(lambda *_: NoDrafter()))
+        return Decoded(tokens, counts, step, lambda: decoded(lambda *_: NoDrafter()), lossy, learned)
 
     def step() -> Decoded:
         return decoded(begin)

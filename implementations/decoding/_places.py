@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MEDUSA, MTP, EAGLE3 = METHODS = ("medusa", "mtp_deepseek", "eagle3")
+MEDUSA, META, MTP, EAGLE, EAGLE3 = METHODS = ("medusa", "mtp_meta", "mtp_deepseek", "eagle", "eagle3")
 SHIPPED = Path(__file__).parent / "heads"
 
 

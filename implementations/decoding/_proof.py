@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Check, Reference
+from implementations.decoding._acceptance import typical_bounds
 from implementations.decoding._method import Decoded, decoding, load_model
 from implementations.decoding._tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from implementations.decoding._decode import Counts
     from implementations.decoding._inputs import DecodingInputs
@@ -42,15 +43,19 @@ def check(output: Decoded, truth: Reference) -> Check:
 
     In float32 they are the same. In bfloat16 sums of another order may choose another token where two are as likely:
     there each token of a text that differs is within a few units in the last place of the likeliest when plain decoding
-    is led along that text. At a temperature above zero the tokens are as likely as tokens that the model draws.
+    is led along that text. At a temperature above zero the tokens are as likely as tokens that the model draws, or each
+    is typical of what the model says there, if the method is lossy.
     """
     x, wanted = truth.value["inputs"], truth.value["tokens"]
     texts = [prompt for batch in x.batches() for prompt in batch]
     errors = _counted(output.counts) | {"made_share": sum(map(len, output.tokens)) / (len(texts) * x.new_tokens)}
+    errors |= {**output.learned, "lossless": float(not output.lossy)}
     if fault := _form_fault(output.tokens, len(texts), x):
         return Check(errors, fault)
     if x.temperature:
         deviations = likelihood_deviations(x, texts, output.tokens)
+        if output.lossy:
+            return Check(errors | {"likelihood_deviations": deviations}, _typical_fault(x, texts, output.tokens))
         fault = "" if abs(deviations) <= _DEVIATIONS else f"its likelihood is {deviations:.1f} deviations from the mean"
         return Check(errors | {"likelihood_deviations": deviations}, fault)
     found = _compared(x, texts, output.tokens, wanted)
@@ -74,20 +79,36 @@ def likelihood_deviations(x: DecodingInputs, texts: Sequence[Sequence[int]], mad
     The logarithm of the probability of a token that is drawn has the mean and the variance of that distribution, so
     that differences from the means add up to zero, with the sum of the variances (a martingale).
     """
-    from implementations.decoding._engine import Engine
-
-    model = load_model(replace(x, dtype="fp32"))
     difference = variance = 0.0
-    for text, new in zip(texts, made, strict=True):
-        whole = [*text, *new]
-        states = Engine(model, 1, len(whole)).prefill([whole], [len(model.blocks)]).hidden[0][0]
-        with torch.inference_mode():
-            logits = model.head(states[len(text) - 1 : -1]).double() / x.temperature
+    for new, logits in zip(made, _said(x, texts, made), strict=True):
         logarithms = logits.log_softmax(-1)
         mean = (logarithms.exp() * logarithms).sum(-1)
         variance += ((logarithms.exp() * logarithms**2).sum(-1) - mean**2).sum().item()
         difference += (logarithms[range(len(new)), new] - mean).sum().item()
     return difference / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _said(x: DecodingInputs, texts: Sequence[Sequence[int]], made: Sequence[Sequence[int]]) -> Iterator[torch.Tensor]:
+    """Yield for each text the model's logits over the temperature, before each new token: (new, vocabulary)."""
+    from implementations.decoding._engine import Engine
+
+    model = load_model(replace(x, dtype="fp32"))
+    for text, new in zip(texts, made, strict=True):
+        whole = [*text, *new]
+        states = Engine(model, 1, len(whole)).prefill([whole], [len(model.blocks)]).hidden[0][0]
+        with torch.inference_mode():
+            yield model.head(states[len(text) - 1 : -1]).double() / x.temperature
+
+
+def _typical_fault(x: DecodingInputs, texts: Sequence[Sequence[int]], made: Sequence[Sequence[int]]) -> str:
+    """Return which token is not typical, by half of the bound, so that bfloat16 has room."""
+    for row, (new, logits) in enumerate(zip(made, _said(x, texts, made), strict=True)):
+        probabilities = logits.softmax(-1)
+        given = probabilities[range(len(new)), new]
+        low = (given < typical_bounds(probabilities) / 2).nonzero().flatten().tolist()
+        if low:
+            return f"token {low[0]} of text {row} is not typical: it has a probability of {given[low[0]]:.2g}"
+    return ""
 
 
 def _counted(counts: Counts | None) -> dict[str, float | Sequence[float]]:

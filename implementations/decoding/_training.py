@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from implementations.decoding._heads import Heads
     from implementations.decoding._source import Checkpoint
 
     Tell = Callable[[float, str], None]
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _TEXTS = 0.5
 
 
-def train_heads(method: str, model: str, seed: int, budget_s: float, tell: Tell) -> Path:
+def train_heads(method: str, model: str, seed: int, budget_s: float, resume: bool, tell: Tell) -> Path:
     """Train heads for a model, and return the file that they are in.
 
     Texts are kept, and those of an earlier or an interrupted training with the same model and seed are gone on with:
@@ -32,35 +33,41 @@ def train_heads(method: str, model: str, seed: int, budget_s: float, tell: Tell)
         model: as the axis names it.
         seed: of texts and of training.
         budget_s: time to take, half of it for texts.
+        resume: go on from what an interrupted training has kept, or else from the heads there are.
         tell: told the share that is over, and what of.
 
     Raises:
         OSError: the model cannot be had.
-        ValueError: it is of another family.
+        ValueError: it is of another family, or there is nothing to go on from.
     """
-    from implementations.decoding._heads import write_heads
-    from implementations.decoding._learn import train
+    from implementations.decoding._heads import read_heads, write_heads
+    from implementations.decoding._learn import Training
     from implementations.decoding._model import Llama
     from implementations.decoding._source import checkpoint, parse_model
 
     known = checkpoint(parse_model(model))
+    places = places_of_heads(model, method)
+    unfinished = places[0].with_suffix(".unfinished.safetensors")
+    begun = next((path for path in (unfinished, *places) if path.is_file()), None) if resume else None
+    if resume and not begun:
+        raise ValueError(f"there are no heads of {method} to go on from")
+    before = read_heads(begun, method, known.config) if begun else None
     trained = Llama(known.config, known.weights(), torch.bfloat16)
-    path = places_of_heads(model, method)[0]
-    file = path.with_name(f"{path.stem.removesuffix(f'-{method}')}-texts-{seed}.pt")
+    file = places[0].with_name(f"{places[0].stem.removesuffix(f'-{method}')}-texts-{seed}.pt")
     texts = _texts(trained, known, file, seed, _TEXTS * budget_s, lambda share, what: tell(_TEXTS * share, what))
-    rest = (1 - _TEXTS) * budget_s
-    heads = train(
-        trained,
-        method,
-        texts["lessons"],
-        texts["choosing"],
-        seed,
-        rest,
-        lambda share, what: tell(_TEXTS + (1 - _TEXTS) * share, what),
-    )
-    heads.training.update(model=model, texts_s=round(texts["spent_s"], 1), threads=torch.get_num_threads())
-    write_heads(path, method, heads)
-    return path
+    texts_s = round(texts["spent_s"], 1)
+    if before and seed not in before.training["seeds"]:
+        texts_s += before.training["texts_s"]
+    training = Training(trained, method, texts["lessons"], texts["choosing"], seed, before)
+
+    def keep(heads: Heads) -> None:
+        heads.training.update(model=model, texts_s=texts_s, threads=torch.get_num_threads())
+        write_heads(unfinished, method, heads)
+
+    rest = 1 - _TEXTS
+    training.run(rest * budget_s, lambda share, what: tell(_TEXTS + rest * share, what), keep)
+    unfinished.replace(places[0])
+    return places[0]
 
 
 def _texts(model: Any, known: Checkpoint, file: Path, seed: int, budget_s: float, tell: Tell) -> dict[str, Any]:

@@ -18,4 +18,5 @@ def eagle3(x: DecodingInputs) -> Step:
     """Guess with a block on states of three layers, trained on its own guesses, in a growing tree (Li et al. 2025)."""
     from implementations.decoding._features import Shape, drafting
 
-    return decoding(x, drafting(x, load_heads(x, EAGLE3), EAGLE3, Shape(width=4, depth=3, nodes=10)))
+    heads = load_heads(x, EAGLE3)
+    return decoding(x, drafting(x, heads, EAGLE3, Shape(width=4, depth=3, nodes=10)), heads)

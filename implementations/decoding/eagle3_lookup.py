@@ -20,5 +20,6 @@ def eagle3_lookup(x: DecodingInputs) -> Step:
     from implementations.decoding._joined import Joined
     from implementations.decoding._lookup import Lookup
 
-    learned = drafting(x, load_heads(x, EAGLE3), EAGLE3, Shape(width=4, depth=3, nodes=8))
-    return decoding(x, lambda model, sampler: Joined(learned(model, sampler), Lookup()))
+    heads = load_heads(x, EAGLE3)
+    learned = drafting(x, heads, EAGLE3, Shape(width=4, depth=3, nodes=8))
+    return decoding(x, lambda model, sampler: Joined(learned(model, sampler), Lookup()), heads)

@@ -12,14 +12,11 @@ if TYPE_CHECKING:
     from harness import Step
     from implementations.decoding._inputs import DecodingInputs
 
-# Verifying so many costs a tenth more than one in bfloat16 on a processor.
-_NODES = 10
-
 
 @implementation("decoding", requires=requires(heads=MEDUSA))
 def medusa(x: DecodingInputs) -> Step:
     """Guess with heads on the last state, in a tree that was chosen once (Cai et al. 2024): Medusa-1, lossless."""
-    from implementations.decoding._medusa import MedusaDrafter
+    from implementations.decoding._medusa import medusa_drafter
 
     heads = load_heads(x, MEDUSA)
-    return decoding(x, lambda model, _: MedusaDrafter(model, heads, _NODES))
+    return decoding(x, lambda model, _: medusa_drafter(model, heads), heads)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @implementation("decoding", requires=requires(heads=MEDUSA))
 def medusa_chain(x: DecodingInputs) -> Step:
     """Guess with heads on the last state, the likeliest of each alone: what a tree adds is the difference to medusa."""
-    from implementations.decoding._medusa import MedusaDrafter
+    from implementations.decoding._medusa import medusa_drafter
 
     heads = load_heads(x, MEDUSA)
-    return decoding(x, lambda model, _: MedusaDrafter(model, heads, len(heads.rates), chain=True))
+    return decoding(x, lambda model, _: medusa_drafter(model, heads, chain=True), heads)

@@ -18,4 +18,5 @@ def mtp_deepseek(x: DecodingInputs) -> Step:
     """Guess a chain with one trained block that reads its own guesses (DeepSeek-AI 2024), as its module is reused."""
     from implementations.decoding._features import Shape, drafting
 
-    return decoding(x, drafting(x, load_heads(x, MTP), MTP, Shape(width=1, depth=2, nodes=2)))
+    heads = load_heads(x, MTP)
+    return decoding(x, drafting(x, heads, MTP, Shape(width=1, depth=2, nodes=2)), heads)

@@ -18,4 +18,5 @@ def mtp_tree(x: DecodingInputs) -> Step:
     """The same module, with a tree that grows where it is likeliest (EAGLE-2, Li et al. 2024)."""
     from implementations.decoding._features import Shape, drafting
 
-    return decoding(x, drafting(x, load_heads(x, MTP), MTP, Shape(width=4, depth=3, nodes=10)))
+    heads = load_heads(x, MTP)
+    return decoding(x, drafting(x, heads, MTP, Shape(width=4, depth=3, nodes=10)), heads)

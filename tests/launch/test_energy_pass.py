@@ -92,7 +92,7 @@ def test_without_a_meter_there_is_the_reason_and_never_a_zero(place: Path, bench
 
 def test_net_energy_is_gross_less_the_power_at_rest_with_both_uncertainties() -> None:
     case = Case("work", "base", (("n", 4),))
-    group = Group(case.group, "base", (PlannedCase(case, Cost(flops=6e6)),))
+    group = Group(case.group, "base", (PlannedCase(case, Cost(flops=6e6, items=60)),))
     samples = [
         Sample("time", 1e-3, 0),
         Sample("energy_gross", 0.3, 0, uncertainty=0.006, provenance="measured: x"),
@@ -104,6 +104,8 @@ def test_net_energy_is_gross_less_the_power_at_rest_with_both_uncertainties() ->
     assert found["energy_net"].ci_high - found["energy_net"].median == pytest.approx(0.006 + 3e-3, rel=0.05)
     assert (found["power_idle"].median, found["power_idle"].ci_low) == (60.0, 57.0)
     assert found["flops_per_joule"].median == pytest.approx(2e7)
+    assert found["energy_per_item"].median == pytest.approx(5e-3)
+    assert found["energy_per_item"].ci_high == pytest.approx(5.1e-3, rel=1e-3)
     assert found["energy_gross"].ci_high == pytest.approx(0.306, rel=1e-3)
 
 

@@ -12,10 +12,11 @@ import torch
 from implementations.decoding._decode import Counts, Limits, NoDrafter, Sampler, decode
 from implementations.decoding._engine import Engine
 from implementations.decoding._features import FeatureDrafter, Shape
-from implementations.decoding._heads import Heads, new_module, states_of
-from implementations.decoding._medusa import MedusaDrafter
+from implementations.decoding._heads import Heads
+from implementations.decoding._layers import new_module, states_of
+from implementations.decoding._medusa import FixedTree, from_all_states, from_last_state
 from implementations.decoding._model import Llama
-from implementations.decoding._places import MEDUSA
+from implementations.decoding._places import MEDUSA, META
 from implementations.decoding._source import SIZES, draw_weights
 from implementations.decoding._tree import Tree
 
@@ -55,19 +56,21 @@ def heads(method, config=CONFIG):
     module = new_module(method, config)
     for name, parameter in module.named_parameters():
         # Attention has a large part, so that where tokens are and what is seen of them decides guesses.
-        torch.nn.init.normal_(
-            parameter, std=(4 if name in ("qkv.weight", "merge.weight") else 1) * parameter.shape[-1] ** -0.5
-        )
+        large = 4 if name.endswith(("qkv.weight", "merge.weight")) else 1
+        torch.nn.init.normal_(parameter, std=large * parameter.shape[-1] ** -0.5)
     rates = torch.tensor([[0.5, 0.2, 0.1]] * 3)
     return Heads(module, torch.arange(0, config.vocabulary, 2), rates, {})
 
 
 def learned(llama, method, width):
     """Return what guesses with such heads, a chain or a tree."""
-    if method == MEDUSA:
-        return MedusaDrafter(llama, heads(method), 3 * width, chain=width == 1)
+    known = heads(method)
+    if method in (MEDUSA, META):
+        held = from_all_states(llama, known.module, len(PROMPTS), 256) if method == META else None
+        ahead = held or from_last_state(llama, known.module)
+        return FixedTree(llama, known, ahead, 3 * width, chain=width == 1)
     states = states_of(method, len(llama.blocks))
-    return FeatureDrafter(llama, heads(method), Shape(width, 3, 3 * width), states, len(PROMPTS), 256)
+    return FeatureDrafter(llama, known, Shape(width, 3, 3 * width), states, len(PROMPTS), 256)
 
 
 class Foretelling:

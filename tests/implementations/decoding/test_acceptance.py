@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -77,6 +78,19 @@ def test_a_guess_from_the_model_itself_is_always_kept():
     guesses = torch.multinomial(P, 1000, replacement=True, generator=generator).tolist()
     trees = (Tree([0, guess], [-1, 0], {1: P}) for guess in guesses)
     assert all(len(_acceptance.accept_sampled(P.expand(2, -1), tree, generator)[0]) == 2 for tree in trees)
+
+
+def test_the_longest_typical_path_is_kept_and_of_two_the_likelier():
+    # An entropy of 1.8 bounds at 0.049: the last two tokens of eight are not typical.
+    given = P.expand(9, -1)
+    bound = 0.3 * torch.exp((P * P.log()).sum())
+    assert _acceptance.typical_bounds(P).item() == pytest.approx(bound.item())
+    assert _acceptance.typical_bounds(torch.eye(3)[0]).item() == pytest.approx(0.09)
+    keep = functools.partial(_acceptance.accept_typically, given, generator=torch.Generator())
+    assert keep(Tree([0, 6, 7], [-1, 0, 1])) == ([0], 0), "neither is typical"
+    assert keep(Tree([0, 2, 5, 6, 1], [-1, 0, 1, 2, 0])) == ([0, 1, 2], 0), "longer before likelier"
+    assert keep(Tree([0, 5, 4, 1, 3], [-1, 0, 1, 0, 3])) == ([0, 3, 4], 0), "of two as long the likelier"
+    assert keep(Tree([0, 6, 0], [-1, 0, 1])) == ([0], 0), "nothing after what is not typical"
 
 
 @pytest.mark.parametrize("name", ["lookup", "lookahead", "self draft"])

@@ -10,9 +10,11 @@ import torch
 from harness.catalog import load_catalog
 from implementations.decoding import workload as decoding
 from implementations.decoding._decode import NoDrafter, Sampler
+from implementations.decoding._engine import Engine
 from implementations.decoding._jacobi import Jacobi
 from implementations.decoding._lookup import Lookup
 from implementations.decoding._method import Decoded, load_model
+from implementations.decoding._method import decoding as decoding_of
 from implementations.decoding._places import METHODS
 from implementations.decoding._proof import units_behind
 from implementations.decoding._skipping import SelfDraft
@@ -128,6 +130,32 @@ def test_a_text_that_is_too_likely_or_too_unlikely_is_no_sample():
     assert "deviations from the mean" in WORK.check(Decoded(likeliest), truth).fault
     chance = torch.randint(256, (4, 40), generator=torch.manual_seed(0)).tolist()
     assert "deviations from the mean" in WORK.check(Decoded(chance), truth).fault
+
+
+def test_typical_guesses_are_kept_and_a_text_that_is_not_typical_is_rejected():
+    x = inputs(temperature=1.0, batch=4, new_tokens=40, prompts="summary")
+    truth = WORK.reference(x)
+    # Whatever is guessed, what is kept is typical.
+    drafter = small.Foretelling([[7] * 64] * 4, [0] * 4)
+    made = decoding_of(x, lambda *_: drafter, lossy=True)()
+    found = WORK.check(made, truth)
+    assert (found.fault, found.errors["lossless"]) == ("", 0.0)
+    tokens = [[*text] for text in made.tokens]
+    tokens[2][30] = unlikeliest(x, tokens, 2, 30)
+    assert WORK.check(replace(made, tokens=tokens), truth).fault.startswith("token 30 of text 2 is not typical")
+
+
+def unlikeliest(x, made, row, place):
+    """Return the token that the model deems the least likely at some place."""
+    text = [prompt for batch in x.batches() for prompt in batch][row]
+    return int(Engine(load_model(x), 1, 512).prefill([[*text, *made[row][:place]]]).logits[0, 0].argmin())
+
+
+def test_what_is_lossy_is_asked_for_where_it_makes_a_difference():
+    method = load_catalog(lazily=False).implementation("decoding", "medusa_typical")
+    why = method.requires.unsupported
+    assert "nothing but the likeliest" in why(DEFAULTS | {"temperature": 0.0}, "cpu")
+    assert "no heads yet" in why(DEFAULTS | {"temperature": 1.0}, "cpu")
 
 
 def test_counts_say_what_happened():
