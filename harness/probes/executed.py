@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.probes.profiler import profiler
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,10 +16,7 @@ _MOST = 20
 
 def executed(step: Callable[[], Any], device: str) -> tuple[str, ...]:
     """Return the names of the operators and kernels of one step under torch's profiler, the longest first."""
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    if device.startswith("cuda"):
-        activities.append(torch.profiler.ProfilerActivity.CUDA)
-    with torch.profiler.profile(activities=activities) as profile:
+    with profiler(device) as profile:
         step()
         if device.startswith("cuda"):
             torch.cuda.synchronize(device)

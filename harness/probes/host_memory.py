@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
+from harness.probes.profiler import profiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +63,10 @@ def peak_allocated(region: Callable[[], Any]) -> dict[str, float]:
     libraries allocate themselves.
     """
     gc.collect()  # what is freed within the region, and was there before, would be taken off its peak
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    with profiler(profile_memory=True) as profile:
         region()
-    results: Any = profile.profiler
-    changes = [(e.start_ns(), e.nbytes()) for e in results.kineto_results.events() if e.name() == "[memory]"]
+    results: Any = profile.kineto_results
+    changes = [(e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]"]
     live = peak = 0
     for _, change in sorted(changes, key=lambda item: item[0]):
         live += change

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.probes.profiler import profiler
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -40,7 +42,7 @@ def phases(step: Callable[[], Any], ranks: int) -> dict[str, float]:
         step: what is profiled; ranks take as many steps each.
         ranks: that communicate.
     """
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+    with profiler(record_shapes=True) as profile:
         for _ in range(_STEPS):
             with torch.profiler.record_function(STEP):
                 step()

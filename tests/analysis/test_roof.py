@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.analysis.roof import roof_share
+from harness.catalog import load_catalog
 from harness.core.case import Case, PlannedCase
 from harness.core.ceilings import Ceilings, datasheet_of
 from harness.core.environment import Environment
@@ -15,6 +17,7 @@ from harness.core.measurement import Measurement
 from harness.core.suite import Policy
 from harness.core.workload import Cost
 from harness.detect import detect
+from harness.plan import make_plan
 from harness.store.ceilings import read_ceilings, write_ceilings
 
 ROOFS = Ceilings({"fp32": 1e12, "bf16": 4e12}, 1e11, 1e-6, "2026-01-01T00:00:00+00:00")
@@ -68,14 +71,44 @@ def test_what_a_maker_states_is_found_by_the_longest_name() -> None:
     assert datasheet_of("Some other device") is None
 
 
+# The project's own suite multiplies matrices for a minute; this one is found before it.
+QUICK_SUITE = """
+[[select]]
+workload = "gemm"
+axes = { n = "256", dtype = "fp32" }
+
+[[select]]
+workload = "bandwidth"
+axes = { bytes = "4mib" }
+
+[[select]]
+workload = "calibration"
+implementations = ["launch"]
+"""
+
+
 def test_roofs_that_the_doctor_measured_are_what_a_run_is_a_share_of(
     place: Path, bench: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
+    (place / "suites").mkdir()
+    (place / "suites" / "__init__.py").touch()
+    (place / "suites" / "ceilings_cpu.toml").write_text(QUICK_SUITE)
+    first = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH", ""))))
     quick = ("--launches", "1", "--budget", "0.3s", "--device", "cpu")
-    done = bench("doctor", "--ceilings", *quick, XDG_CACHE_HOME=str(place))
+    done = bench("doctor", "--ceilings", *quick, XDG_CACHE_HOME=str(place), PYTHONPATH=first)
     assert "Roofs of cpu under" in done.stdout, done.stdout + done.stderr
     arguments = ("--seq", "256", "--dtype", "fp32", "--impl", "naive", *quick)
     shown = bench("run", "attention", *arguments, XDG_CACHE_HOME=str(place)).stdout
     assert "of roof" in shown
     assert "%" in next(line for line in shown.splitlines() if line.split()[:1] == ["naive"])
     assert "of roof" not in bench("run", "attention", *arguments, XDG_CACHE_HOME=str(place / "none")).stdout
+
+
+def test_the_suite_of_a_processors_roofs_has_each_dtype_memory_and_a_call() -> None:
+    catalog = load_catalog()
+    suite = catalog.suites["ceilings_cpu"]
+    plan = make_plan(catalog, suite.selections, suite.policy, detect())
+    planned = [case.case for group in plan.groups for case in group.cases]
+    assert {case.params["dtype"] for case in planned if case.workload == "gemm"} == {"fp64", "fp32", "bf16", "fp16"}
+    assert {case.implementation for case in planned if case.workload == "bandwidth"} == {"copy", "read", "write"}
+    assert [case.implementation for case in planned if case.workload == "calibration"] == ["launch"]

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.core.run import INTERRUPTED, Run
+from harness.core.suite import Policy
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 Record = Callable[..., Run]
@@ -202,18 +203,32 @@ def test_a_gate_does_not_measure_on_with_other_code_than_it_began_with(
     assert "not measured on: " in spent.stdout
 
 
-def test_the_self_test_of_a_gate_is_red_where_a_slowdown_is_planted_and_leaves_no_run(
-    place: Path, bench: Bench, commit: Commit
+# With so wide a margin noise leaves nothing open; where it does all the same, there is time for more launches.
+@pytest.mark.parametrize(("planted", "launches", "budget", "red"), [("200%", 3, "2m", True), ("0%", 1, "0", False)])
+def test_the_self_test_of_a_gate_passes_where_a_planted_slowdown_turns_it_red_and_leaves_no_run(
+    place: Path,
+    bench: Bench,
+    commit: Commit,
+    record: Record,
+    draw: Draw,
+    planted: str,
+    launches: int,
+    budget: str,
+    red: bool,
 ) -> None:
     commit(0.001)
-    mine = ("work", "--load", "mine.py", "--budget", "0.5s", "--threads", "1", "--launches", "3")
-    bench("run", *mine)
-    done = bench("gate", "--self-test", "--planted", "200%", "--margin", "5%", "--json")
+    policy = Policy(device="cpu", threads=1, mode="host", launches=launches, budget_s=0.5)
+    run = record({"waits": draw(1)}, policy=policy)
+    meta = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps({**meta, "sources": [str(place / "mine.py")]}))
+    done = bench("gate", "--self-test", "--planted", planted, "--margin", "50%", "--budget", budget, "--json")
     document = json.loads(done.stdout)
-    assert document["slowed"]["exit_code"] == 1
-    assert document["slowed"]["comparisons"][0]["ratio"] > 1.8
-    assert document["twin"]["exit_code"] in (0, 3)
-    assert document["exit_code"] == done.returncode == document["twin"]["exit_code"]
-    blind = json.loads(bench("gate", "--self-test", "--planted", "0%", "--margin", "5%", "--json").stdout)
-    assert blind["exit_code"] == 1
-    assert len(list((place / "results").iterdir())) == 1
+    assert document["twin"]["exit_code"] in (0, 3), done.stdout
+    if red:
+        assert document["slowed"]["exit_code"] == 1
+        assert document["slowed"]["comparisons"][0]["ratio"] > 1.8
+        assert document["exit_code"] == done.returncode == document["twin"]["exit_code"]
+    else:
+        assert document["slowed"]["exit_code"] in (0, 3)
+        assert document["exit_code"] == done.returncode == 1
+    assert list((place / "results").iterdir()) == [run.folder]

@@ -39,10 +39,10 @@ def worktrees(place: Path) -> int:
 def test_a_revision_takes_turns_with_the_working_tree(place: Path, bench: Bench, commit: Commit) -> None:
     base = commit(0.001)
     commit(0.003)
-    done = bench("run", *MINE, "--launches", "3", "--against", base, "--json")
+    done = bench("run", *MINE, "--launches", "1", "--against", base, "--json")
     assert done.returncode == 0, done.stderr
     row = comparisons(done)["work/waits", "time"]
-    assert row["verdict"] == "slower"
+    assert row["verdict"] == "suspect"  # more than that takes three launches
     assert row["base"] < 0.002 < row["new"]
     assert row["ratio"] > 1.5
     ours, theirs = sorted((read_run(folder) for folder in (place / "results").iterdir()), key=lambda run: run.id)
@@ -57,10 +57,10 @@ def test_two_revisions_are_measured_whatever_lies_in_the_working_tree(
     place: Path, bench: Bench, commit: Commit
 ) -> None:
     first, second = commit(0.001), commit(0.001, ALSO)
-    (place / "mine.py").write_text((place / "mine.py").read_text().replace("0.001", "0.005"))
+    (place / "mine.py").write_text((place / "mine.py").read_text().replace("0.001", "0.05"))
     done = bench("run", *MINE, "--launches", "1", "--against", f"{first}..{second}", "--json")
     rows = comparisons(done)
-    assert rows["work/waits", "time"]["new"] < 0.0025
+    assert rows["work/waits", "time"]["new"] < 0.025
     assert rows["work/copies", ""]["verdict"] == "added"
     assert done.returncode == 0
 
@@ -82,7 +82,7 @@ def test_a_revision_is_built_in_an_environment_of_its_own(place: Path, bench: Be
     )
     done = bench("run", *MINE, "--launches", "1", "--against", base, "--setup", build, "--json")
     assert done.returncode == 0, done.stderr
-    assert 0.0019 < comparisons(done)["work/waits", "time"]["base"] < 0.004
+    assert comparisons(done)["work/waits", "time"]["base"] > 0.0019  # as built, and not as the working tree has it
     failed = bench("run", *MINE, "--against", base, "--setup", "echo no compiler >&2; exit 3")
     assert failed.returncode == 2
     assert "ended with 3: no compiler" in failed.stderr
@@ -117,10 +117,10 @@ def test_an_interrupted_pair_leaves_no_worktree_and_is_resumed_with_both_sides(
     place: Path, bench: Bench, start: Start, commit: Commit
 ) -> None:
     commit(0.001)
-    arguments = ("run", *MINE, "--launches", "3", "--against", "HEAD")
+    arguments = ("run", *MINE, "--launches", "2", "--against", "HEAD")
     with start(*arguments) as process:
         for line in process.stderr or ():
-            if line.startswith("launch 1/3"):
+            if line.startswith("launch 1/2"):
                 break
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(timeout=60) == 130
@@ -135,23 +135,19 @@ def test_bisect_names_the_commit_that_made_it_slower_and_skips_what_fails(
     place: Path, bench: Bench, commit: Commit
 ) -> None:
     good = commit(0.001)
-    commit(0.001)
     commit("1/0")
     slower = commit(0.003)
-    commit(0.004)
     done = bench("bisect", *MINE, "--launches", "3", "--against", f"{good}..HEAD")
     assert "It takes 1/0: skipped: it fails" in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last.startswith("the first slower commit is one of: ")
     assert f"{slower[:12]} It takes 0.003" in last
     assert done.returncode == 3
+    assert worktrees(place) == 1
 
 
-def test_bisect_between_equal_revisions_has_nothing_to_look_for(place: Path, bench: Bench, commit: Commit) -> None:
+def test_bisect_needs_two_revisions(place: Path, bench: Bench, commit: Commit) -> None:
     commit(0.001)
-    commit(0.001)
-    done = bench("bisect", *MINE, "--launches", "3", "--against", "HEAD~1..HEAD")
+    done = bench("bisect", *MINE)
     assert done.returncode == 2
-    assert "HEAD is not known to be slower than HEAD~1" in done.stderr
-    missing = bench("bisect", *MINE)
-    assert "bench bisect needs --against GOOD..BAD" in missing.stderr
+    assert "bench bisect needs --against GOOD..BAD" in done.stderr

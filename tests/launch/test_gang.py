@@ -23,7 +23,6 @@ import time
 import torch
 from harness import Axis, Reference, Requires, Workload, implementation
 
-dist = torch.distributed
 axes = (Axis.integer("n", 3, "Rows."),)
 work = Workload("work", "Sum.", axes, lambda p, d, g: torch.rand(p["n"], generator=g), lambda x: Reference(3 * x),
                 "alone")
@@ -33,7 +32,7 @@ taken = []
 
 def summed(x):
     y = x.clone()
-    dist.all_reduce(y)
+    torch.distributed.all_reduce(y)
     return y
 
 def only(rank, act):
@@ -43,7 +42,7 @@ def only(rank, act):
         def step():
             nonlocal calls
             calls += 1
-            if calls > 2 and dist.get_rank() == rank:
+            if calls > 2 and torch.distributed.get_rank() == rank:
                 act()
             return summed(x)
         return step
@@ -79,7 +78,7 @@ def d_hangs(x):
 @implementation("work", requires=ranks)
 def e_wrong_on_one(x):
     """Sum, and one rank has something else."""
-    return lambda: summed(x) + (dist.get_rank() == 2)
+    return lambda: summed(x) + (torch.distributed.get_rank() == 2)
 
 @implementation("work", requires=ranks)
 def g_goes_on(x):
@@ -87,7 +86,7 @@ def g_goes_on(x):
     def step():
         time.sleep(0.02)
         y = summed(x)
-        if dist.get_rank() == 1 and not taken:
+        if torch.distributed.get_rank() == 1 and not taken:
             time.sleep(0.15)
         taken.append(y)
         return y
@@ -97,7 +96,7 @@ def g_goes_on(x):
 def f_lags(x):
     """Sleep, one rank longer, and wait for nobody."""
     def step():
-        time.sleep(0.05 if dist.get_rank() == 1 else 0.001)
+        time.sleep(0.05 if torch.distributed.get_rank() == 1 else 0.001)
         return 3 * x
     return step
 '''

@@ -46,6 +46,14 @@ def first_to_say(processes: list[subprocess.Popen[str]], words: str) -> psutil.P
     return psutil.Process(outputs[ready[0]].pid)
 
 
+def wait_until_it_listens(pid: int) -> None:
+    """Wait until a process listens."""
+    end = time.monotonic() + 60
+    while not any(one.status == psutil.CONN_LISTEN for one in psutil.Process(pid).net_connections()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hosts")
@@ -93,7 +101,9 @@ def test_the_hosts_and_the_times_of_their_ranks_are_kept(run: Run) -> None:
 
 def test_a_host_that_goes_away_ends_the_run_with_a_word(place: Path) -> None:
     options = ("--impl", "alone,a_sums", "--launches", "9", "--budget", "9s", *meeting_place())
-    processes = [start(place, "gone", *options) for _ in range(2)]
+    processes = [start(place, "gone", *options)]
+    wait_until_it_listens(processes[0].pid)  # else the host that goes may be the one that serves it
+    processes.append(start(place, "gone", *options))
     guest = first_to_say(processes, "host 2 of 2")
     for one in (guest, *guest.children(recursive=True)):
         with contextlib.suppress(psutil.Error):

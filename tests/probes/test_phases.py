@@ -1,9 +1,12 @@
 """The parts of a step: on a timeline that is known, and of real steps."""
 
+import json
+
 import pytest
 import torch
 
 from harness.probes.phases import STEP, has_phases, parts, phases
+from harness.probes.profiler import profiler
 
 ENGINE = "autograd::engine::evaluate_function: MmBackward0"
 
@@ -72,3 +75,12 @@ def test_of_a_real_step_the_parts_are_found():
 def test_a_step_that_only_computes_has_no_parts():
     assert not has_phases(["aten::mm", "aten::add"])
     assert has_phases(["aten::mm", "Optimizer.step#SGD.step"])
+
+
+def test_a_profile_has_the_shapes_from_which_bytes_are_counted(tmp_path):
+    with profiler(record_shapes=True) as profile:
+        torch.ones(3, 5).add(1)
+    profile.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    (added,) = [event for event in events if event["name"] == "aten::add"]
+    assert (added["args"]["Input Dims"][0], added["args"]["Input type"][0]) == ([3, 5], "float")
