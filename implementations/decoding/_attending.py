@@ -41,7 +41,8 @@ class Attending:
     def read(self, row: int, tokens: list[int], feature: Tensor) -> Tensor:
         """Pass tokens of a text through with their true features, keep them, and return the feature after the last."""
         start, count = self.lengths[row], len(tokens)
-        seen = torch.ones(count, count, dtype=torch.bool).tril()
+        # Of all but the last nothing but keys and values is of use, and these depend on no other token.
+        seen = torch.ones(count, count, dtype=torch.bool)
         last = self(row, tokens, feature, range(start, start + count), seen)[-1:]
         self.lengths[row] += count
         return last
