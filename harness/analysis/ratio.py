@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from harness.analysis.interval import factor, two_level
@@ -41,19 +42,55 @@ def time_ratio(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool
     return Ratio(factor(found.centre), factor(found.low), factor(found.high), paired, factor(found.detectable) - 1)
 
 
+def mean_ratio(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]], *, paired: bool) -> Ratio | None:
+    """Return the geometric mean of the ratios of times at several questions, with its interval.
+
+    The interval is that of launches, each of which has the mean over the questions: what a launch does to all of them,
+    such as its layout of memory, does not average out as independent errors would.
+
+    Args:
+        questions: our trials and the baseline's, at each of them.
+        paired: whether the two took turns.
+
+    Returns:
+        None where there is no ratio at one of them.
+    """
+    found = [log_ratio(ours, theirs, PRIMARY, paired=paired) for ours, theirs in questions]
+    known = [one for one in found if one]
+    if not known or len(known) < len(found):
+        return None
+    logs = [_logs_by_launch(ours, theirs, PRIMARY, paired=paired) for ours, theirs in questions]
+    common = [launch for launch in logs[0] if all(launch in one for one in logs)]
+    means = two_level(
+        [[fmean(turn) for turn in zip(*(one[launch] for one in logs), strict=False)] for launch in common]
+    )
+    mean = replace(means, centre=fmean(one.centre for one in known))
+    return Ratio(factor(mean.centre), factor(mean.low), factor(mean.high), paired, factor(mean.detectable) - 1)
+
+
 def log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:
     """Return the logarithm of the ratio of a metric, ours over theirs; None where there is nothing to compare.
 
     Paired, the statistic of a round is log(ours / theirs) of the medians taken in it, so that whatever drifts from
     round to round cancels out. Unpaired, the difference is that of two independent estimates.
     """
-    us, them = round_logs(ours, metric), round_logs(theirs, metric)
     if not paired:
+        us, them = round_logs(ours, metric), round_logs(theirs, metric)
         sides = [two_level([list(rounds.values()) for rounds in side.values()]) for side in (us, them) if side]
         return sides[0].minus(sides[1]) if len(sides) == 2 else None
-    logs = [
-        [us[launch][turn] - them[launch][turn] for turn in us[launch] if turn in them[launch]]
-        for launch in us
-        if launch in them
-    ]
+    logs = list(_logs_by_launch(ours, theirs, metric, paired=True).values())
     return two_level(logs) if any(logs) else None
+
+
+def _logs_by_launch(
+    ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool
+) -> dict[int, list[float]]:
+    """Return the logarithms of our values over theirs in the launches of both: of each round, or of the medians."""
+    us, them = round_logs(ours, metric), round_logs(theirs, metric)
+    common = [launch for launch in us if launch in them]
+    if not paired:
+        return {launch: [median(us[launch].values()) - median(them[launch].values())] for launch in common}
+    return {
+        launch: [us[launch][turn] - them[launch][turn] for turn in us[launch] if turn in them[launch]]
+        for launch in common
+    }

@@ -43,6 +43,8 @@ def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
     """Print a table for each group, what went wrong and what is doubtful below it, and where everything is kept."""
     out = console()
     for table in tables:
+        # Not as the table's title, which would be folded to its width.
+        out.print(Text(table.group.id, style="bold"), soft_wrap=True)
         out.print(_table(table))
         for row in table.rows:
             name = row.case.implementation
@@ -63,7 +65,7 @@ def print_plan(plan: Plan) -> None:
     """Print what would run, what would be skipped and why, and how long it may take."""
     out = console()
     for group in plan.groups:
-        table = Table(title=Text(group.id), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("implementation", "memory", "plan"):
             table.add_column(name, overflow="fold")
         for planned in group.cases:
@@ -71,6 +73,7 @@ def print_plan(plan: Plan) -> None:
             style = "dim" if planned.skip else ""
             plan_text = f"skip: {planned.skip}" if planned.skip else "run"
             table.add_row(*(Text(text, style=style) for text in (planned.case.implementation, memory, plan_text)))
+        out.print(Text(group.id), soft_wrap=True)
         out.print(table)
         if not group.interleaved:
             out.print(Text("  one at a time: these do not fit the memory side by side"), soft_wrap=True)
@@ -115,9 +118,7 @@ def _table(table: GroupTable) -> Table:
         "loss": [loss(row) for row in table.rows],
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
-    drawn = Table(
-        title=Text(table.group.id, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in shown:
         # A number that is cut is a wrong number: where there is no room, it goes on in the next line.
         drawn.add_column(name, justify="left" if name == "implementation" else "right", overflow="fold")

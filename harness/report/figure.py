@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.metric import format_value
+from harness.core.trial import SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 INK, MUTED, BAND = "var(--ink)", "var(--muted)", "var(--band)"
 # Of the symbols of a first, second and third value of the same cases.
 _FILLINGS = ("", "-open", "-open-dot")
+# An interval is cut where it reaches this many times farther than all ratios; decades beyond the ends of such an axis.
+_CUT, _EDGE = 4.0, 0.03
 # Questions whose cases are joined by lines, and by lines with names; more would cover the points.
 _MOST_LINKS, _MOST_NAMES = 12, 6
 
@@ -81,13 +84,18 @@ class Look:
 
 
 def looks(study: Study) -> dict[tuple[str, str], Look]:
-    """Return the look of each implementation on each machine: colours by the one, dashes by the other."""
-    implementations = list(dict.fromkeys(study.cases["implementation"]))
+    """Return the look of each implementation on each machine: colours by the one, dashes by the other.
+
+    What was skipped everywhere comes last, so that no colour is given twice while one is left to those that are drawn.
+    """
+    ran = study.cases[study.cases["status"] != SKIPPED]
+    implementations = list(dict.fromkeys([*ran["implementation"], *study.cases["implementation"]]))
     machines = list(dict.fromkeys(study.cases["machine"]))
     found = {}
     for one, implementation in enumerate(implementations):
+        # A colour that comes again has another symbol than before.
+        colour, symbol = COLOURS[one % len(COLOURS)], SYMBOLS[(one + one // len(COLOURS)) % len(SYMBOLS)]
         for other, machine in enumerate(machines):
-            colour, symbol = COLOURS[one % len(COLOURS)], SYMBOLS[one % len(SYMBOLS)]
             dash = DASHES[(other if study.several else one) % len(DASHES)]
             found[implementation, machine] = Look(colour, symbol, dash)
     return found
@@ -128,6 +136,22 @@ def log_axis(title: str, values: Iterable[float], unit: str) -> dict[str, Any]:
     }
 
 
+def ratio_axis(title: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return a logarithmic axis with 1 on it; what reaches far beyond all ratios is cut, and leaves them their room.
+
+    Args:
+        title: of the axis.
+        rows: ratios, with ``median``, ``ci_low`` and ``ci_high``.
+    """
+    low, high = min(1.0, float(rows["median"].min())), max(1.0, float(rows["median"].max()))
+    ends = [*rows["ci_low"].dropna(), *rows["ci_high"].dropna(), low, high]
+    kept = [min(max(end, low / _CUT), high * _CUT) for end in ends]
+    axis = log_axis(title, kept, "1")
+    if kept == ends:
+        return axis
+    return axis | {"range": [math.log10(min(kept)) - _EDGE, math.log10(max(kept)) + _EDGE]}
+
+
 def _tick(value: float, unit: str) -> str:
     if unit == "1":
         return f"{value:g}"
@@ -136,17 +160,33 @@ def _tick(value: float, unit: str) -> str:
 
 
 def _ticks(values: Sequence[float], *, binary: bool) -> list[float]:
-    """Return round numbers around values: powers of two of bytes; else 1, 2 and 5, or 1 alone over many decades."""
+    """Return round numbers around values: powers of two of bytes; else 1, 2 and 5, or 1 alone over many decades.
+
+    Of these, values that are near to each other may have none between them, and get even steps.
+    """
     if not values:
         return []
     low, high = min(values), max(values)
     if binary:
         first, last = math.floor(math.log2(low)), math.ceil(math.log2(high))
         step = max(1, (last - first) // 6)
-        return [2.0**power for power in range(first, last + 1, step)]
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    digits = (1, 2, 5) if last - first <= 3 else (1,)
-    return [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+        ticks = [2.0**power for power in range(first, last + 1, step)]
+    else:
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        digits = (1, 2, 5) if last - first <= 3 else (1,)
+        ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
+    return ticks if sum(low <= tick <= high for tick in ticks) > 1 else _even_ticks(low, high, binary=binary) or ticks
+
+
+def _even_ticks(low: float, high: float, *, binary: bool) -> list[float]:
+    """Return the multiples of a round number around two values; none where three digits would not tell them apart."""
+    wanted = (high - low) / 2
+    if wanted < high / 100:
+        return []
+    base = 2.0 if binary else 10.0
+    power = base ** math.floor(math.log(wanted, base))
+    step = power * max(digit for digit in ((1,) if binary else (1, 2, 5)) if digit * power <= wanted)
+    return [step * count for count in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
 def finite(rows: pd.DataFrame) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def lines_over(study: Study, rows: pd.DataFrame, axis: str, *, fewest: int) -> l
     """
     rows = rows[rows["params"].map(lambda params: axis in params)]
     rows = rows.assign(
-        at=[params[axis] for params in rows["params"]], rest=[_rest(study, one, axis) for one in rows["params"]]
+        at=[params[axis] for params in rows["params"]], rest=[rest_of(study, one, axis) for one in rows["params"]]
     )
     grouped = rows.groupby(["workload", "implementation", "machine", "rest"], sort=False)
     lines = [_line(study, mine.sort_values("at")) for _, mine in grouped if len(mine) >= fewest]
@@ -52,5 +52,6 @@ def _line(study: Study, rows: pd.DataFrame) -> Line:
     return Line(name, series, (first.workload, first.rest), rows, at)
 
 
-def _rest(study: Study, params: dict[str, Any], axis: str) -> str:
+def rest_of(study: Study, params: dict[str, Any], axis: str) -> str:
+    """Return the point of a case without an axis: of the others, those that have several values."""
     return describe(tuple((name, value) for name, value in params.items() if name in study.axes and name != axis))

@@ -20,6 +20,7 @@ from harness.report.figure import Figure
 from harness.report.html import plain, templates
 from harness.report.panels import PANELS
 from harness.report.panels.verdict import headline
+from harness.report.study import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,7 @@ def render_page(study: Study, place: Place = ALONE) -> str:
             footer=f"{', '.join(run.id for run in study.runs)} · {len(study.samples)} samples",
             count=len(data["cases"]),
             implementations=list(dict.fromkeys(study.cases["implementation"])),
-            filters={name: [_word(value) for value in values] for name, values in _filters(study).items()},
+            filters={name: [word(value) for value in values] for name, values in _filters(study).items()},
             groups=data["groups"],
             panels=sections,
             style=Markup(asset("page.css")),
@@ -143,7 +144,7 @@ def _data(study: Study, slots: Iterable[_Slot]) -> dict[str, Any]:
         {
             "implementation": row.implementation,
             "group": number[row.question],
-            "axes": [_word(row.machine if name == "machine" else row.params.get(name)) for name in filters],
+            "axes": [word(row.machine if name == "machine" else row.params.get(name)) for name in filters],
             "text": f"{row.group} {row.implementation} {row.machine} {row.status} {row.flags}".lower(),
         }
         for row in study.cases.itertuples()
@@ -214,11 +215,6 @@ def _compressed(value: Any) -> str:
     """Return a value as JSON in gzip in base64: nothing in it can end a script element, and it takes a third."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _base64(gzip.compress(text.encode("utf-8", "backslashreplace"), mtime=0))
-
-
-def _word(value: Any) -> str:
-    """Write the value of an axis; one that a case does not name is the default."""
-    return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _base64(content: bytes) -> str:

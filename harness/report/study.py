@@ -195,6 +195,11 @@ def numeric(values: Iterable[Any]) -> bool:
     return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
 
 
+def word(value: Any) -> str:
+    """Write the value of an axis; one that a case does not name is the default."""
+    return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _rows(run: Run) -> Iterator[tuple[Row, PlannedCase, str]]:
     for table in result_tables(run.groups, run.trials, run.context):
         planned = {one.case: one for one in table.group.cases}

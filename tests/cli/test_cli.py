@@ -150,6 +150,15 @@ def test_a_run_ends_in_a_table_and_a_folder_that_hold_the_same(place: Path) -> N
     assert set(samples["metric"]) >= {"time", "cpu_time", "peak_memory", "peak_allocated", "max_abs_error", "rms_error"}
 
 
+def test_a_name_that_is_wider_than_its_table_stays_on_one_line(place: Path) -> None:
+    done = bench("run", "calibration", "--impl", "noop", *QUICK)
+    ran, planned = (
+        done.stdout.splitlines(),
+        bench("run", "calibration", "--impl", "noop", "--dry-run").stdout.splitlines(),
+    )
+    assert ran[0] == planned[0] == "calibration[duration=0.001,bytes=67108864,percent=0.02]"
+
+
 def test_machines_get_the_same_as_json_and_scripts_the_folder(place: Path) -> None:
     done = bench("run", "calibration", "--impl", "twin_a,twin_b", *QUICK, "--json")
     document = json.loads(done.stdout)

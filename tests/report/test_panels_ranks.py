@@ -23,7 +23,7 @@ from harness.report.figure import Figure
 from harness.report.html import Html
 from harness.report.notebook import as_plotly
 from harness.report.page import render_page
-from harness.report.panels import efficiency, guessing, scaling, time_split
+from harness.report.panels import efficiency, guessing, scaling, table, time_split
 from harness.report.study import Study, build_study
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
@@ -189,7 +189,44 @@ def test_guesses_are_drawn_by_position_and_what_they_gain_over_what_they_cost(st
     assert (line["name"], line["x"], line["y"]) == ("spread", [1, 2, 3], [0.6, 0.3, 0.1])
     *same, point = figures["guesses"].data
     assert (point["x"], point["y"]) == ([1.25], [2.0])
-    assert [trace["y"][1] / trace["x"][1] for trace in same] == pytest.approx([1.0, 1.5, 2.0, 3.0])
+    said = [float(trace["text"][1].strip("\N{MULTIPLICATION SIGN}")) for trace in same]
+    assert [trace["y"][1] / trace["x"][1] for trace in same] == pytest.approx(said)
+    assert [trace["showlegend"] for trace in same] == [True] + [False] * (len(same) - 1)
+
+
+def test_lines_of_equal_speed_up_end_at_an_edge_and_those_beyond_it_are_left_out(study) -> None:
+    extra = {"tokens_per_step": 1.2, "step_overhead": 3.0}
+    figure = drawn(study({1: 1e-3, 2: 1e-3}, extra=extra), guessing)["guesses"]
+    *same, _ = figure.data
+    left, right = figure.layout["xaxis"]["range"]
+    low, high = figure.layout["yaxis"]["range"]
+    assert (left, low) < (1.0, 1.0) < (right, high)
+    assert [trace["text"][1][:-1] for trace in same] == ["0.5", "1"]
+    assert all(trace["x"][1] == pytest.approx(right) or trace["y"][1] == pytest.approx(high) for trace in same)
+
+
+def test_an_implementation_has_one_entry_in_the_legend_however_many_points_it_has(study) -> None:
+    extra = {"tokens_per_step": 2.0, "step_overhead": 1.25}
+    traces = drawn(study({1: 1e-3, 2: 1e-3, 4: 1e-3}, extra=extra), guessing)["guesses"].data
+    (mine,) = [trace for trace in traces if trace["name"] == "spread"]
+    assert (mine["x"], mine["meta"]) == ([1.25, 1.25], {"cases": [1, 2]})
+
+
+def test_launches_that_keep_guesses_differently_are_one_line_of_means(study) -> None:
+    found = study({1: 1e-3, 2: 1e-3}, extra={"acceptance": [0.6, 0.3]})
+    row = found.samples[found.samples["metric"] == "acceptance"].iloc[0]
+    found.samples.loc[len(found.samples)] = {**row, "launch": 1, "value": 0.2}
+    (line,) = drawn(found, guessing)["acceptance"].data
+    assert (line["x"], line["y"]) == ([1, 2], pytest.approx([0.4, 0.15]))
+
+
+def test_the_table_has_rates_of_items_and_what_a_pass_gains_and_costs_with_three_digits(study) -> None:
+    extra = {"tokens_per_step": 1.23456, "step_overhead": 1.5}
+    (html,) = table.draw(study({1: 1e-3, 2: 1e-3}, extra=extra, cost=Cost(items=16)))
+    cells = [dict(zip(html.values["heads"], row["cells"], strict=True)) for row in html.values["rows"]]
+    assert [cell["items/s"][0] for cell in cells] == ["15.8 k", "15.8 k"]
+    assert (cells[1]["tokens a pass"][0], cells[1]["cost of a pass"][0]) == ("1.23", "1.50")
+    assert cells[0]["tokens a pass"] == ("", "")
 
 
 def test_a_run_without_guesses_has_no_such_figure(study) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, REGRESSIONS
 from harness.core.metric import METRICS, PRIMARY, three_digits
-from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, error_bars, escape, log_axis, looks, series_name
+from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, error_bars, escape, looks, ratio_axis, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,11 +106,10 @@ def _hover(row: Any) -> str:
 
 def _forest(name: str, rows: pd.DataFrame, title: str, traces: Sequence[dict[str, Any]]) -> Figure:
     margin = METRICS[PRIMARY].margin
-    ends = pd.concat([rows["median"], rows["ci_low"], rows["ci_high"], pd.Series([1 / (1 + margin), 1 + margin])])
     line = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
     band = {**line, "type": "rect", "x0": 1 / (1 + margin), "x1": 1 + margin, "fillcolor": BAND, "layer": "below"}
     layout = {
-        "xaxis": log_axis(title, ends, "1"),
+        "xaxis": ratio_axis(title, rows),
         "yaxis": {"categoryorder": "array", "categoryarray": rows["row"].tolist()[::-1], "automargin": True},
         "shapes": [band | {"line": {"width": 0}}, line | {"line": {"color": INK, "width": 1}}],
     }

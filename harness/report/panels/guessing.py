@@ -2,8 +2,8 @@
 
 Above: the share of passes that keep the guess at each position after the last token; a chain of right guesses ends at
 the first wrong one. Below: tokens that a pass adds to a text, over the time it takes with its guesses, relative to a
-pass of one token. Along a line the one over the other, which is the speed-up, stays the same. Higher is better at the
-same place; what is right of a line pays more for its guesses than it gains.
+pass of one token. Along a dotted line the one over the other, which is the speed-up that stands at its end, stays the
+same: a point to the right of the line at 1 pays more for its guesses than it gains. Shares are means over launches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import three_digits
-from harness.report.figure import MUTED, Figure, escape, finite, looks, series_name
+from harness.report.figure import MUTED, Figure, escape, finite, looks, points, series_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from harness.report.study import Study
 
 _ACCEPTANCE, _TOKENS, _OVERHEAD = "acceptance", "tokens_per_step", "step_overhead"
-_SPEED_UPS = (1.0, 1.5, 2.0, 3.0)
-_MARGIN = 1.1  # of the axes beyond the farthest point
+_SPEED_UPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+# Of the axes beyond the farthest point.
+_MARGIN = 1.1
 
 
 def draw(study: Study) -> Iterator[Figure]:
@@ -45,14 +46,16 @@ def draw(study: Study) -> Iterator[Figure]:
 
 
 def _positions(case: Any, name: str, look: Look, kept: dict[Any, pd.DataFrame]) -> Trace:
+    """Return the mean over launches; one that kept no guess so far out has kept none of them there."""
     curve = kept[case]
+    shares = curve.groupby("index")["value"].sum() / curve["launch"].nunique()
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
         "legendgroup": name,
-        "x": (curve["index"] + 1).tolist(),
-        "y": curve["value"].tolist(),
+        "x": (shares.index + 1).tolist(),
+        "y": shares.tolist(),
         "line": look.line,
         "marker": look.marker,
         "hovertemplate": f"{name}, guess %{{x}}: %{{y:.1%}}<extra></extra>",
@@ -61,40 +64,42 @@ def _positions(case: Any, name: str, look: Look, kept: dict[Any, pd.DataFrame]) 
 
 
 def _gain(study: Study, both: pd.DataFrame) -> Figure:
-    known = looks(study)
-    farthest = _MARGIN * max(both["overhead"].max(), 1.0)
-    traces: list[Trace] = [_same(speed_up, farthest) for speed_up in _SPEED_UPS]
-    for row in both.itertuples():
-        name, look = escape(series_name(study, row)), known[row.implementation, row.machine]
-        said = f"{three_digits(row.median)} tokens a pass, {three_digits(row.overhead)} times the time of one token"
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "legendgroup": name,
-                "x": [row.overhead],
-                "y": [row.median],
-                "marker": look.marker,
-                "hovertext": [f"{name}, {escape(row.question)}: {said}"],
-                "hoverinfo": "text",
-                "meta": {"case": int(row.Index)},
-            }
-        )
+    rows = both.rename(columns={"overhead": "x"}).assign(y=both["median"])
+    rows = rows.assign(hover=[_hover(study, row) for row in rows.itertuples()])
+    (left, right), (low, high) = _ends(rows["x"]), _ends(rows["y"])
+    through = [one for one in _SPEED_UPS if one * left < high and one * right > low]
+    lines = [_same(one, right, high, shown=one == through[0]) for one in through]
     layout = {
-        "xaxis": {"title": {"text": "time of a pass, relative to one token"}, "range": [0.9, farthest]},
-        "yaxis": {"title": {"text": "tokens a pass"}, "range": [0.9, _MARGIN * both["median"].max()]},
+        "xaxis": {"title": {"text": "time of a pass, relative to one token"}, "range": [left, right]},
+        "yaxis": {"title": {"text": "tokens a pass"}, "range": [low, high]},
     }
-    return Figure("guesses", traces, layout)
+    return Figure("guesses", [*lines, *points(study, {"guesses": rows})], layout)
 
 
-def _same(speed_up: float, farthest: float) -> Trace:
+def _hover(study: Study, row: Any) -> str:
+    said = f"{three_digits(row.y)} tokens a pass, {three_digits(row.x)} times the time of one token"
+    return f"{escape(series_name(study, row))}, {escape(row.question)}: {said}"
+
+
+def _ends(values: pd.Series[float]) -> tuple[float, float]:
+    """Return the ends of an axis that has a pass of one token on it."""
+    return min(values.min(), 1.0) / _MARGIN, max(values.max(), 1.0) * _MARGIN
+
+
+def _same(speed_up: float, right: float, high: float, *, shown: bool) -> Trace:
+    """Return a line from the origin to an edge of the figure, with its speed-up at the end on the free side."""
+    end = min(right, high / speed_up)
     return {
         "type": "scatter",
-        "mode": "lines",
-        "name": f"{speed_up:g} times the speed",
-        "x": [0, farthest],
-        "y": [0, speed_up * farthest],
+        "mode": "lines+text",
+        "name": "the same speed-up",
+        "legendgroup": "the same speed-up",
+        "showlegend": shown,
+        "x": [0, end],
+        "y": [0, speed_up * end],
         "line": {"color": MUTED, "width": 1, "dash": "dot"},
+        "text": ["", f"{speed_up:g}\N{MULTIPLICATION SIGN}"],
+        "textposition": "top left" if end == right else "bottom right",
+        "textfont": {"size": 11, "color": MUTED},
         "hoverinfo": "skip",
     }

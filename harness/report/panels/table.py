@@ -2,7 +2,8 @@
 
 A row for each case: medians, with 95 % intervals from the spread between launches. Rows can be sorted by their columns
 and are filtered by the fields above; both downloads hold every metric of every case. The command measures a row
-again, beside its baseline.
+again, beside its baseline. Items are what a step works on: sequences, images, or tokens. What a pass with its guesses
+costs is relative to a pass of one token.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "time": ("time",),
     "throughput": ("flops_per_s",),
+    "items/s": ("items_per_s",),
+    "tokens a pass": ("tokens_per_step",),
+    "cost of a pass": ("step_overhead",),
     "traffic": ("bytes_per_s",),
     "busbw": ("bus_bandwidth",),
     "of roof": ("roof_share",),
@@ -33,6 +37,7 @@ _COLUMNS = {
     "loss": ("loss",),
 }
 _WITH_INTERVAL = ("time", "energy")
+_PLAIN = ("tokens a pass", "cost of a pass", "loss")
 # A median, and the upper end of its interval.
 _Value = tuple[float, float]
 
@@ -83,7 +88,9 @@ def _cell(head: str, value: _Value | None) -> tuple[str, float | str]:
     median, high = value
     if head == "of roof":
         text = f"{median:.0%}"
-    elif head == "loss":
+    elif head == "items/s":
+        text = format_value(median, "").strip()
+    elif head in _PLAIN:
         text = three_digits(median)
     else:
         text = format_value(median, metric_of(_COLUMNS[head][0]).unit)

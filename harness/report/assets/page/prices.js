@@ -1,25 +1,10 @@
-// Machines side by side: which rows and columns are shown, and what a step costs at the reader's prices.
+// Machines side by side: what a step costs at the reader's prices.
 "use strict";
 
 const prices = document.getElementById("prices");
 const JOULES_OF_KWH = 3.6e6;
 // The keys of a machine's fields in the hash of the address, by the names of the inputs, and the least that they take.
 const LEAST = { price: 0, pue: 1, kwh: 0 };
-
-function showColumns(table, shown) {
-  const rows = [...table.tBodies[0].rows];
-  const isGone = (cell) => cell.dataset.cell !== undefined && !shown[Number(cell.dataset.cell)];
-  for (const row of rows) {
-    const cases = [...row.cells].filter((cell) => cell.dataset.cell !== undefined);
-    row.hidden = cases.length > 0 && cases.every(isGone);
-  }
-  const left = rows.filter((row) => !row.hidden);
-  for (let column = 2; column < table.tHead.rows[0].cells.length; column += 1) {
-    const cells = left.map((row) => row.cells[column]).filter((cell) => cell.dataset.cell !== undefined);
-    const gone = cells.length > 0 && cells.every(isGone);
-    for (const row of [table.tHead.rows[0], ...rows]) row.cells[column].hidden = gone;
-  }
-}
 
 // A price of a machine, of what the reader has written or the address says; null where there is none.
 function priceOf(name, machine) {
@@ -98,7 +83,6 @@ if (prices) {
     soon(() => form && formToState());
   }));
   reactions.push((shown) => {
-    for (const table of document.querySelectorAll(".matrix")) showColumns(table, shown);
     showPrices();
     showCosts(shown);
   });

@@ -1,7 +1,28 @@
-// The table of all numbers: sorting, downloads, and commands to copy.
+// Tables: those with a column for each machine or implementation; and that of all numbers, with sorting, downloads, and
+// commands to copy.
 "use strict";
 
 const results = document.getElementById("results");
+
+// Leave the rows and columns of which a cell is shown; a cell names the cases that must all be.
+function showColumns(table, shown) {
+  const rows = [...table.tBodies[0].rows];
+  const isGone = (cell) => cell.dataset.cell.split(" ").some((number) => !shown[Number(number)]);
+  for (const row of rows) {
+    const cases = [...row.cells].filter((cell) => cell.dataset.cell !== undefined);
+    row.hidden = cases.length > 0 && cases.every(isGone);
+  }
+  const left = rows.filter((row) => !row.hidden);
+  for (let column = 0; column < table.tHead.rows[0].cells.length; column += 1) {
+    const cells = left.map((row) => row.cells[column]).filter((cell) => cell.dataset.cell !== undefined);
+    const gone = cells.length > 0 && cells.every(isGone);
+    for (const row of [table.tHead.rows[0], ...rows]) row.cells[column].hidden = gone;
+  }
+}
+
+reactions.push((shown) => {
+  for (const table of document.querySelectorAll(".matrix")) showColumns(table, shown);
+});
 
 function sortBy(head) {
   const column = [...head.parentElement.children].indexOf(head);
