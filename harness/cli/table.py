@@ -15,18 +15,7 @@ from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import (
-    ERRORS,
-    MEMORY,
-    efficiency,
-    energy,
-    first_value,
-    loss,
-    of_roof,
-    ratio,
-    value,
-    with_interval,
-)
+from harness.formats.cells import figures, ratio, with_interval
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
@@ -104,18 +93,11 @@ def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
 
 def _table(table: GroupTable) -> Table:
     """Draw a group within 80 columns where names allow; a column in which no case has anything is left out."""
-    columns: dict[str, list[str | Text]] = {
+    columns: dict[str, Sequence[str | Text]] = {
         "implementation": [row.case.implementation for row in table.rows],
         "time": [_timed(row) for row in table.rows],
         f"time / {table.group.baseline}": [ratio(row.ratio) for row in table.rows],
-        "throughput": [value(row.measurements.get("flops_per_s")) for row in table.rows],
-        "busbw": [value(row.measurements.get("bus_bandwidth")) for row in table.rows],
-        "efficiency": [efficiency(row) for row in table.rows],
-        "of roof": [of_roof(row) for row in table.rows],
-        "memory": [first_value(row, MEMORY) for row in table.rows],
-        "energy": [energy(row) for row in table.rows],
-        "error": [first_value(row, ERRORS) for row in table.rows],
-        "loss": [loss(row) for row in table.rows],
+        **figures(table.rows),
     }
     shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -19,6 +19,22 @@ MEMORY = ("device_peak_allocated", "peak_memory")
 ERRORS = ("max_abs_error", "grad_max_abs_error", "gradient_error")
 
 
+def figures(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return what a table has of each case beside its time and what that is of the baseline's, by column."""
+    return {
+        "throughput": [value(row.measurements.get("flops_per_s")) for row in rows],
+        "items/s": [items(row) for row in rows],
+        "tokens a pass": [value(row.measurements.get("tokens_per_step")) for row in rows],
+        "busbw": [value(row.measurements.get("bus_bandwidth")) for row in rows],
+        "efficiency": [efficiency(row) for row in rows],
+        "of roof": [of_roof(row) for row in rows],
+        "memory": [first_value(row, MEMORY) for row in rows],
+        "energy": [energy(row) for row in rows],
+        "error": [first_value(row, ERRORS) for row in rows],
+        "loss": [loss(row) for row in rows],
+    }
+
+
 def value(measurement: Measurement | None) -> str:
     """Write a median with its unit; empty where there is none."""
     return format_value(measurement.median, measurement.unit) if measurement else ""
@@ -34,6 +50,12 @@ def with_interval(found: Measurement | None) -> str:
     if not found or math.isnan(found.ci_high):
         return value(found)
     return f"{value(found)} {spread(found.ci_high / found.median)}"
+
+
+def items(row: Row) -> str:
+    """Write what was worked on in a second, where operations are not counted."""
+    found = row.measurements.get("items_per_s")
+    return three_digits(found.median) if found and "flops_per_s" not in row.measurements else ""
 
 
 def of_roof(row: Row) -> str:

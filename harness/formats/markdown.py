@@ -6,18 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.core.trial import OK
-from harness.formats.cells import (
-    ERRORS,
-    MEMORY,
-    efficiency,
-    energy,
-    first_value,
-    loss,
-    of_roof,
-    ratio,
-    value,
-    with_interval,
-)
+from harness.formats.cells import figures, ratio, with_interval
 from harness.formats.exported import Exported
 
 if TYPE_CHECKING:
@@ -66,14 +55,7 @@ def _columns(table: GroupTable) -> dict[str, list[str]]:
         "implementation": [code(row.case.implementation) for row in rows],
         "time": [with_interval(row.measurements.get("time")) for row in rows],
         f"time / {code(table.group.baseline)}": [ratio(row.ratio) for row in rows],
-        "throughput": [value(row.measurements.get("flops_per_s")) for row in rows],
-        "busbw": [value(row.measurements.get("bus_bandwidth")) for row in rows],
-        "efficiency": [efficiency(row) for row in rows],
-        "of roof": [of_roof(row) for row in rows],
-        "memory": [first_value(row, MEMORY) for row in rows],
-        "energy": [energy(row) for row in rows],
-        "error": [first_value(row, ERRORS) for row in rows],
-        "loss": [loss(row) for row in rows],
+        **figures(rows),
         "status": [row.status for row in rows],
     }
     return {name: cells for name, cells in columns.items() if name in ("time", "status") or any(cells)}
