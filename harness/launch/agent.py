@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _PREFIXES = ("TORCHELASTIC_", "GROUP_", "LOCAL_", "ROLE_", "TORCH_NCCL_ASYNC")
 _KEY = "benchwright"
+_GREETING_S = 300.0  # hosts that have met import torch, and then greet
 
 
 def in_agent() -> bool:
@@ -73,7 +74,7 @@ def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | int:
         say: told, on any other, where the run is.
 
     Raises:
-        HarnessError: the first host is gone before its address is known.
+        HarnessError: the first host is gone before its address is known, or another before it has greeted.
     """
     import torch.distributed
 
@@ -91,10 +92,16 @@ def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | int:
     here = {"host": socket.gethostname(), "address": address, "port": listener.getsockname()[1], "token": token}
     store.set(_KEY, json.dumps(here))
     found: dict[int, Guest] = {}
-    while len(found) < int(count) - 1:
-        connection, hello = greeted(listener)
-        if hello.get("token") == token:
-            found[hello["index"]] = Guest(hello["host"], connection)
+    listener.settimeout(_GREETING_S)
+    try:
+        while len(found) < int(count) - 1:
+            connection, hello = greeted(listener)
+            if hello.get("token") == token:
+                found[hello["index"]] = Guest(hello["host"], connection)
+    except TimeoutError:
+        listener.close()
+        raise HarnessError(f"of {count} hosts that met, {int(count) - 1 - len(found)} said nothing more") from None
+    listener.settimeout(None)
     return Hosts([found[index] for index in sorted(found)], listener, token)
 
 

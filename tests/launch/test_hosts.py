@@ -14,9 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch.distributed
 
+from harness.core.errors import HarnessError
 from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, OK, TIMEOUT
+from harness.launch import agent
 from harness.launch.peer import Peer
 from harness.store.read import read_run
 from tests.launch.test_gang import BENCH, PLUG_IN, carries, trial, values
@@ -110,6 +113,15 @@ def test_a_host_that_goes_away_ends_the_run_with_a_word(place: Path) -> None:
             one.kill()
     said = [process.communicate(timeout=60) for process in processes]
     assert any(f"the host {HERE} is gone" in errors for _, errors in said), said
+
+
+def test_a_host_that_goes_away_before_it_greets_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "3"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", store.port)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(agent, "_GREETING_S", 0.2)
+    with pytest.raises(HarnessError, match="of 3 hosts that met, 2 said nothing more"):
+        agent.meet((), print)
 
 
 @pytest.mark.parametrize(
