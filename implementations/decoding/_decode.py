@@ -125,7 +125,7 @@ class Sampler:
     def accept(self, passed: Passed, trees: Sequence[Tree]) -> list[tuple[list[int], int]]:
         """Return for each row the path of nodes that are kept, and the token after it."""
         if not self.temperature:
-            following = passed.logits.argmax(-1).tolist()
+            following = passed.logits.max(-1).indices.tolist()  # argmax takes four times as long in bfloat16
             return [accept_greedily(row, tree) for row, tree in zip(following, trees, strict=True)]
         probabilities = self.probabilities(passed.logits)
         return [self._accepted(row, tree, self.generator) for row, tree in zip(probabilities, trees, strict=True)]
