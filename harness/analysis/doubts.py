@@ -42,6 +42,7 @@ def doubts(trials: Sequence[Trial]) -> list[str]:
         "contended": lambda good: _median(good, "others_share") > _OTHERS,
         "stolen": lambda good: _median(good, "steal_share") > _OTHERS,
         "swapping": lambda good: any(_values(good, "swapped_pages")),
+        "fewer_items": lambda good: 0 < _median(good, "made_share") < 1,
         "throttled": lambda good: _held_down(good, _THROTTLED),
         "power_capped": lambda good: _held_down(good, _POWER_CAP),
         "drift": _drifted,

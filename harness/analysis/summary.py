@@ -72,12 +72,20 @@ def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> lis
         if not metric_of(metric).curve
     ]
     by_metric = {row.metric: row for row in rows}
+    planned = _as_made(planned, by_metric.get("made_share"))
     if time := by_metric.get(PRIMARY):
         rows += [_rate(time, metric, amount) for metric, amount in _work(planned).items() if amount]
         if share := roof_share(planned, time, context.ceilings):
             rows.append(share)
             rows = [replace(row, flags=row.flags + share.flags) if row is time else row for row in rows]
     return rows + energies(planned, by_metric, context.rests)
+
+
+def _as_made(planned: PlannedCase, share: Measurement | None) -> PlannedCase:
+    """Return a case that works on the items it made, where these are not all that it was asked for."""
+    if not share:
+        return planned
+    return replace(planned, cost=replace(planned.cost, items=planned.cost.items * share.median))
 
 
 def _of_metric(case: Case, metric: str, samples: list[tuple[Trial, Sample]], trials: list[Trial]) -> Measurement:

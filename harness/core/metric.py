@@ -90,7 +90,7 @@ METRICS = {
         Metric("guesses_per_step", "1", None, "the same less the model's own: guesses that are kept"),
         Metric("guesses_verified", "1", None, "guesses that a pass verifies for a text"),
         Metric("acceptance", "1", None, "share of passes that keep a guess at each position", curve=True),
-        Metric("made_share", "1", None, "tokens made over those asked for: texts may end before"),
+        Metric("made_share", "1", None, "items made over those asked for, such as tokens of a text that ends before"),
         Metric("draft_share", "1", "lower", "share of the time after the first token that guesses take", 0.25, 0.02),
         Metric("step_overhead", "1", "lower", "time of a pass with its guesses over that of a pass of one token", 0.1),
         Metric("lossless", "1", None, "1 where what is made is distributed as the model has it, 0 where it is not"),

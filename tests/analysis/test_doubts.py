@@ -38,6 +38,8 @@ def launches(*extra: Sample, rounds: int = 20, slope: float = 0.0, count: int = 
         (launches(Sample("steal_share", 0.5, 0)), ["stolen"]),
         (launches(Sample("swapped_pages", 8.0, 0)), ["swapping"]),
         (launches(Sample("swapped_pages", 0.0, 0)), []),
+        (launches(Sample("made_share", 0.6, -1)), ["fewer_items"]),
+        (launches(Sample("made_share", 1.0, -1)), []),
         (launches(Sample("throttle_reasons", float(0x40), 0)), ["throttled"]),
         (launches(Sample("throttle_reasons", float(0x4), 0)), ["power_capped"]),
         (launches(Sample("throttle_reasons", float(0x1), 0)), []),

@@ -58,6 +58,16 @@ def test_work_over_time_is_a_rate_whose_ends_change_places() -> None:
     assert {"hardware_flops_per_s", "bytes_per_s"}.isdisjoint(by_metric)
 
 
+def test_items_that_were_not_made_are_no_throughput() -> None:
+    group = Group("work[n=4]", "base", (PlannedCase(BASE, Cost(items=64)),))
+    whole, short = trial(BASE, 0, [[2.0], [2.0]]), trial(BASE, 0, [[2.0], [2.0]])
+    short.samples.append(Sample("made_share", 0.5, -1))
+    rates = [
+        next(row.median for row in summarise([group], [one]) if row.metric == "items_per_s") for one in (whole, short)
+    ]
+    assert rates == [32.0, 16.0]
+
+
 def test_what_the_implementation_carries_out_stands_beside_what_was_asked_for() -> None:
     group = replace(GROUP, cases=(replace(GROUP.cases[0], hardware_flops=250.0),))
     by_metric = {m.metric: m for m in summarise([group], [trial(BASE, 0, [[0.5]])])}
