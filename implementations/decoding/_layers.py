@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 # Tokens that are guessed ahead of the next one.
 AHEAD = 3
 
-
-# What is normed, by method, of what a block reads, of what its MLP reads, and of what the output layer reads.
+# What is normed, by method: what a block takes in and reads, what its MLP reads, and what the output layer reads.
 _NORMS = {
     META: ("block", "inner", "out"),
     MTP: ("token", "feature", "block", "inner", "out"),

@@ -19,9 +19,10 @@ from implementations.decoding._places import EAGLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from implementations.decoding._distil import Lesson
+    from implementations.decoding._layers import Guessing
     from implementations.decoding._model import Llama
 
     Lessons = Sequence[Lesson]
@@ -180,13 +181,13 @@ class Training:
         return Heads(self.module, self._vocabulary, rates, dict(self._known))
 
 
-def _outputs(model: Llama, module: nn.Module, states: Sequence[Tensor], tokens: Tensor, depths: int) -> list[Tensor]:
+def _outputs(model: Llama, module: Guessing, states: Sequence[Tensor], tokens: Tensor, depths: int) -> list[Tensor]:
     """Return what the output layer reads for the guess at each depth.
 
     At a place t the model's state says token t + 1, and the guess at depth d is token t + 2 + d.
     """
     following = [F.pad(tokens[:, depth + 1 :], (0, depth + 1)) for depth in range(depths)]
-    return list(module.outputs([F.embedding(one, model.embedding) for one in following], states, model))
+    return module.outputs([F.embedding(one, model.embedding) for one in following], states, model)
 
 
 def _padded(batch: Sequence[Read]) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -226,7 +227,7 @@ def _guessable(lessons: Lessons, vocabulary: int) -> Tensor:
     return order[: min(_GUESSABLE, vocabulary)].sort().values
 
 
-def _rates(model: Llama, module: nn.Module, vocabulary: Tensor, reads: Sequence[Read]) -> Tensor:
+def _rates(model: Llama, module: Guessing, vocabulary: Tensor, reads: Sequence[Read]) -> Tensor:
     """Return how often the r-th likeliest guess at each depth is the text's token, where those before are right."""
     head = model.unembedding[vocabulary]
     hits, seen = torch.zeros(AHEAD, _RANKS), torch.zeros(AHEAD, 1)
