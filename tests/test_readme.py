@@ -3,12 +3,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from harness.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = sorted({ROOT / "README.md", *ROOT.glob("harness/**/README.md"), *ROOT.glob("implementations/**/README.md")})
 
 
 def test_the_snippet_of_the_readme_runs_and_is_as_short_as_it_says(tmp_path: Path) -> None:
@@ -40,6 +49,46 @@ def test_every_command_of_the_readme_is_one_that_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_file_that_the_readme_points_to_is_there() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_points_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
+    for words in commands(page.read_text()):
+        assert (fault := fault_of(words)) == "", f"bench {' '.join(words)}: {fault}"
+
+
+@pytest.mark.parametrize("command", ["mesure attention", "run attentoin", "run attention --sek 1k", "gate --marign 3%"])
+def test_a_command_that_does_not_exist_would_be_found(command: str) -> None:
+    assert fault_of(command.split())
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Yield the words after every ``bench`` that starts a line or a piece of code."""
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("bench ")]
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for command in [*lines, *re.findall(r"`(bench [^`]+)`", prose)]:
+        yield shlex.split(command, comments=True)[1:]
+
+
+def fault_of(words: list[str]) -> str:
+    """Return what of a command line the program does not know; options alone are no command."""
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("bench", [], resilient_parsing=True)
+    rest = list(words)
+    while rest and not rest[0].startswith("-") and hasattr(command, "get_command"):
+        try:
+            found = command.get_command(context, rest[0])
+        except Exception as error:
+            return str(error)
+        if found is None:
+            return f"unknown command {rest[0]}"
+        command = found
+        context = command.make_context(rest.pop(0), [], parent=context, resilient_parsing=True)
+    options = {option for parameter in command.get_params(context) for option in parameter.opts}
+    unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in options]
+    return f"unknown options {unknown}" if unknown else ""

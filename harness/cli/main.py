@@ -29,7 +29,6 @@ app = typer.Typer(
     name="bench",
     help="Measure implementations of deep-learning workloads against each other, so that the numbers can be believed.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
