@@ -52,7 +52,7 @@ from check import run_steps
 from table import Step
 
 names = sys.argv[3:]
-steps = [Step(name, 1, 2 if name == "hangs" else 60, f"planted:{name}", "expected") for name in names]
+steps = [Step(name, 1, 0.5 if name == "hangs" else 60, f"planted:{name}", "expected") for name in names]
 run_steps(steps, Path(sys.argv[1]), "cpu", time.time() + float(sys.argv[2]))
 """
 

@@ -30,9 +30,10 @@ def run(report: Report, workload: str, *words: str) -> list[Row]:
     Raises:
         RuntimeError: there is no result.
     """
-    results = str(report.work / "results")
-    device = "cuda" if report.cuda else "cpu"
-    usual = ("--device", device, "--launches", "1", "--energy-precision", "0", "--timeout", "40s", "--results", results)
+    usual = (
+        *("--device", report.pick("cuda", "cpu"), "--launches", "1", "--energy-precision", "0"),
+        *("--timeout", report.pick("40s", "160s"), "--results", str(report.work / "results")),
+    )
     done = call("run", workload, *usual, "--json", *words)
     if not done.stdout.startswith("{"):
         raise RuntimeError(f"bench run {workload} {' '.join(words)} ended with {done.returncode} and no result")

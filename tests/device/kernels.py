@@ -35,6 +35,7 @@ def dtypes(report: Report) -> None:
         for name in names:
             found = compare(_first_tiles(name, inputs), truth)
             report.keep(f"{name}, {dtype}", {"errors": found.errors, "fault": found.fault})
+            report.say(f"{name} {dtype} {found.errors.get('max_abs_error', math.nan):.2g}")
             report.want(not found.fault, f"{name} in {dtype}: {found.fault}")
     for name, product in _tf32_products().items() if report.cuda else ():
         a = torch.randn(2048, 2048, device=report.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench
@@ -84,7 +85,8 @@ def graph(report: Report) -> None:
 def hostile(report: Report) -> None:
     """Expect of each bad implementation its status, and of a good one after them that nothing is left of it."""
     wanted = {name: status for name, status in HOSTILE.items() if report.cuda or name not in ("writes_astray",)}
-    plug_ins = ("--load", "tests/device/hostile.py", "--load", "tests/launch/hostile.py")
+    tests = Path(__file__).parents[1]
+    plug_ins = ("--load", str(tests / "device" / "hostile.py"), "--load", str(tests / "launch" / "hostile.py"))
     limit = report.pick("6s", "5s")
     rows = run(report, "calibration", *plug_ins, "--impl", ",".join(wanted), "--timeout", limit, "--budget", "0.2s")
     for row in rows:
