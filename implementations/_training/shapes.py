@@ -36,7 +36,8 @@ class Shape:
         gpts = {"tiny": (2, 128, 4), "small": (6, 384, 6), "base": (12, 768, 12), "large": (24, 1024, 16)}
         resnets = {"tiny": (1, 16), "small": (3, 16), "base": (9, 16), "large": (9, 64)}
         mlps = {"tiny": (25, 64), "small": (100, 64), "base": (100, 256), "large": (100, 1024)}
-        return Shape(model, *{"gpt": gpts, "resnet": resnets, "mlp": mlps}[model][size])
+        known: dict[str, dict[str, tuple[int, ...]]] = {"gpt": {**gpts}, "resnet": {**resnets}, "mlp": {**mlps}}
+        return Shape(model, *known[model][size])
 
     def forward_flops(self, batch: int, seq: int) -> int:
         """Count the operations of the products of a forward pass, of attention's those of pairs that are seen."""

@@ -36,7 +36,8 @@ def _problem(sizes: tuple[int, ...], dtype: str, mask: Mask) -> Problem:
     ahead = 0 if mask.causal else mask.window - 1
     high = mask.offset + ahead if mask.causal or mask.window else None
     low = mask.offset - mask.window + 1 if mask.window else None
-    return Problem(*sizes, dtype, low=low, high=high)
+    batch, heads, kv_heads, seq_q, seq_k, head_dim, v_dim = sizes
+    return Problem(batch, heads, kv_heads, seq_q, seq_k, head_dim, v_dim, dtype, low, high)
 
 
 def _kernels(params: Params) -> list[Kernel]:

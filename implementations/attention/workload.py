@@ -204,7 +204,7 @@ def _or(axis: Axis, word: str) -> Axis:
 
 
 def _parse_causal(text: str) -> bool | str:
-    known = {"true": True, "false": False, TOP_LEFT: TOP_LEFT, BOTTOM_RIGHT: BOTTOM_RIGHT}
+    known: dict[str, bool | str] = {"true": True, "false": False, TOP_LEFT: TOP_LEFT, BOTTOM_RIGHT: BOTTOM_RIGHT}
     if text not in known:
         raise ValueError(f"expected one of {', '.join(known)}")
     return known[text]

@@ -9,7 +9,7 @@ import torch
 
 from implementations.decoding._attending import Attending
 from implementations.decoding._inputs import NODES
-from implementations.decoding._layers import states_of
+from implementations.decoding._layers import Module, states_of
 from implementations.decoding._linear import linear
 from implementations.decoding._tree import Tree
 
@@ -72,6 +72,7 @@ class FeatureDrafter:
     ) -> None:
         self.hidden = states
         self._model, self._shape, self._vocabulary = model, shape, heads.vocabulary
+        assert isinstance(heads.module, Module)
         self._block = Attending(model, heads.module, batch, capacity + shape.width * shape.depth)
         self._output = linear(model.unembedding[heads.vocabulary])
         self._unread: list[Tensor] = []

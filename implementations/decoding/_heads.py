@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from implementations.decoding._config import Config
+    from implementations.decoding._layers import Medusa, Module, Parallel
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Heads:
         training: what they were trained on, for how long, and with what seed.
     """
 
-    module: nn.Module
+    module: Medusa | Parallel | Module
     vocabulary: Tensor
     rates: Tensor
     training: dict[str, Any]
@@ -81,7 +82,7 @@ def chosen_tree(rates: Sequence[Sequence[float]], nodes: int) -> list[tuple[int,
     itself; the expected length of what is kept is the sum over the tree (Cai et al. 2024, section 2.3.3).
     """
     chosen: list[tuple[int, ...]] = []
-    reachable = {(rank,): rate for rank, rate in enumerate(rates[0])}
+    reachable: dict[tuple[int, ...], float] = {(rank,): rate for rank, rate in enumerate(rates[0])}
     while len(chosen) < nodes and reachable:
         best = max(reachable, key=lambda path: reachable[path])
         worth = reachable.pop(best)

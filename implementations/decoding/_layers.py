@@ -52,7 +52,7 @@ class Guessing(Protocol):
         """
 
 
-def new_module(method: str, config: Config) -> nn.Module:
+def new_module(method: str, config: Config) -> Medusa | Parallel | Module:
     """Return the layers of a method before they are trained."""
     if method == MEDUSA:
         return Medusa(config)
@@ -67,10 +67,11 @@ class Medusa(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(AHEAD))
-        for layer in self.layers:
+        layers = [nn.Linear(config.width, config.width) for _ in range(AHEAD)]
+        for layer in layers:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        self.layers = nn.ModuleList(layers)
 
     def begin_like(self, model: Llama) -> None:
         """Begin as the identity, which it is already."""
@@ -185,16 +186,17 @@ class Parallel(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Module(config, META) for _ in range(AHEAD))
+        self.in_order = [Module(config, META) for _ in range(AHEAD)]
+        self.blocks = nn.ModuleList(self.in_order)
 
     def begin_like(self, model: Llama) -> None:
         """Begin as what passes the model's last state on."""
-        for block in self.blocks:
+        for block in self.in_order:
             block.begin_like(model)
 
     def outputs(self, tokens: Sequence[Tensor], states: Sequence[Tensor], model: Llama) -> list[Tensor]:
         """Guess from the states alone."""
-        return [block.outputs(tokens[:1], states, model)[0] for block in self.blocks]
+        return [block.outputs(tokens[:1], states, model)[0] for block in self.in_order]
 
 
 def _seen(q: Tensor, held: Sequence[tuple[Tensor, Tensor]]) -> Tensor:

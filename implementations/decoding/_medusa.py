@@ -8,6 +8,7 @@ import torch
 
 from implementations.decoding._attending import Attending
 from implementations.decoding._heads import chosen_tree
+from implementations.decoding._layers import Medusa, Parallel
 from implementations.decoding._linear import linear
 from implementations.decoding._tree import Tree
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from implementations.decoding._engine import Passed
     from implementations.decoding._heads import Heads
     from implementations.decoding._inputs import DecodingInputs
-    from implementations.decoding._layers import Medusa, Parallel
     from implementations.decoding._model import Llama
 
     # From the states of each text that are new, (places, width), to those that guess, (texts, ahead, width).
@@ -33,12 +33,14 @@ _NODES = 10
 
 def medusa_drafter(model: Llama, heads: Heads, *, chain: bool = False) -> FixedTree:
     """Return what guesses with Medusa's heads, in a tree or in a chain of the likeliest."""
+    assert isinstance(heads.module, Medusa)
     nodes = len(heads.rates) if chain else _NODES
     return FixedTree(model, heads, from_last_state(model, heads.module), nodes, chain=chain)
 
 
 def beside(x: DecodingInputs, model: Llama, heads: Heads) -> FixedTree:
     """Return what guesses with blocks beside each other."""
+    assert isinstance(heads.module, Parallel)
     _, batch, width = x.prompts.shape
     return FixedTree(model, heads, from_all_states(model, heads.module, batch, width + x.new_tokens), _NODES)
 
@@ -79,7 +81,8 @@ class FixedTree:
         self._new = [passed.hidden[0][row, list(path)] for row, path in enumerate(paths)]
 
     def _tree(self, root: int, guesses: list[list[int]], room: int) -> Tree:
-        tree, nodes = Tree.chain(root), {(): 0}
+        tree = Tree.chain(root)
+        nodes: dict[tuple[int, ...], int] = {(): 0}
         for path in self._places:
             if len(path) <= room:
                 nodes[path] = tree.add(nodes[path[:-1]], guesses[len(path) - 1][path[-1]])
@@ -100,7 +103,7 @@ def from_last_state(model: Llama, layers: Medusa) -> Ahead:
 
 def from_all_states(model: Llama, layers: Parallel, batch: int, capacity: int) -> Ahead:
     """Return what blocks beside each other make of all states of each text, each with a cache of its own."""
-    blocks = [Attending(model, block, batch, capacity) for block in layers.blocks]
+    blocks = [Attending(model, block, batch, capacity) for block in layers.in_order]
     last: dict[int, Tensor] = {}
 
     def ahead(new: Sequence[Tensor]) -> Tensor:

@@ -48,7 +48,8 @@ def check(output: Decoded, truth: Reference) -> Check:
     """
     x, wanted = truth.value["inputs"], truth.value["tokens"]
     texts = [prompt for batch in x.batches() for prompt in batch]
-    errors = _counted(output.counts) | {"made_share": sum(map(len, output.tokens)) / (len(texts) * x.new_tokens)}
+    errors: dict[str, float | Sequence[float]] = {**_counted(output.counts)}
+    errors |= {"made_share": sum(map(len, output.tokens)) / (len(texts) * x.new_tokens)}
     errors |= {**output.learned, "lossless": float(not output.lossy)}
     if fault := _form_fault(output.tokens, len(texts), x):
         return Check(errors, fault)
@@ -59,7 +60,7 @@ def check(output: Decoded, truth: Reference) -> Check:
         fault = "" if abs(deviations) <= _DEVIATIONS else f"its likelihood is {deviations:.1f} deviations from the mean"
         return Check(errors | {"likelihood_deviations": deviations}, fault)
     found = _compared(x, texts, output.tokens, wanted)
-    return Check(errors | found.errors, found.fault)
+    return Check({**errors, **found.errors}, found.fault)
 
 
 def examine(output: Decoded, truth: Reference) -> Check:

@@ -29,5 +29,5 @@ def load_transformers(known: Checkpoint, dtype: torch.dtype) -> Any:
 def _read(folder: Path, dtype: torch.dtype) -> Any:
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
-    return transformers.LlamaForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    return transformers.LlamaForCausalLM.from_pretrained(folder, dtype=dtype).eval()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from implementations.precision._gradients import fault_of, left_by
 from implementations.precision._method import BACKWARD, CLIP, FORWARD, STEP, Method, clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -45,12 +45,13 @@ def examine(taken: Taken, truth: Reference) -> Check:
         "loss_curve_low": losses.amin(0).tolist(),
         "loss_curve_high": losses.amax(0).tolist(),
     }
-    found |= {"loss": ours.mean().item(), "loss_low": ours.min().item(), "loss_high": ours.max().item()}
+    loss = ours.mean().item()
+    found |= {"loss": loss, "loss_low": ours.min().item(), "loss_high": ours.max().item()}
     if taken.method.scale:
         found |= {"skipped_steps": skipped, "final_scale": scale}
-    away, band = abs(found["loss"] - theirs.mean().item()), (theirs.max() - theirs.min()).item()
+    away, band = abs(loss - theirs.mean().item()), (theirs.max() - theirs.min()).item()
     if not away <= band:
-        return Check(found, f"loss {found['loss']:.3g} lies {away:.2g} from float32's, whose seeds span {band:.2g}")
+        return Check(found, f"loss {loss:.3g} lies {away:.2g} from float32's, whose seeds span {band:.2g}")
     return Check(found)
 
 
@@ -129,12 +130,13 @@ def _vanished(taken: Taken, exact: Iterable[Tensor]) -> float:
     return sum(int(one.sum()) for one in zeros) / sum(one.numel() for one in zeros)
 
 
-def _kept(taken: Taken) -> dict[str, float]:
+def _kept(taken: Taken) -> dict[str, float | Sequence[float]]:
     """Return the bytes of weights and masters, of gradients, of the optimiser's state, and of what autograd keeps.
 
     Of the last each storage counts once, and weights not at all; copies of weights that autocast makes do.
     """
-    x, method, kept = taken.inputs, taken.method, {}
+    x, method = taken.inputs, taken.method
+    kept: dict[int, int] = {}
     if x.passes == STEP:
         left_by(method, x, STEP)  # until a step is good, so that there are moments
     weights = _storages([*method.weights(), *method.trained()])
@@ -145,7 +147,8 @@ def _kept(taken: Taken) -> dict[str, float]:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = method.forward(x.batches[0], x.labels[0])
-    sizes = {"activation_memory": sum(size for place, size in kept.items() if place not in weights)}
+    sizes: dict[str, float | Sequence[float]] = {}
+    sizes["activation_memory"] = sum(size for place, size in kept.items() if place not in weights)
     del loss
     sizes["weight_memory"] = sum(weights.values())
     if x.passes != FORWARD:

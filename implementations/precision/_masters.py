@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from implementations._training.gradients import gradient_of
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ def masters_of(x: TrainingInputs, model: nn.Module) -> list[Tensor]:
 def hand_over(model: nn.Module, masters: list[Tensor], factor: float = 1.0) -> None:
     """Give the masters the model's gradients, widened to float32, times a factor."""
     for master, weight in zip(masters, model.parameters(), strict=True):
-        master.grad = weight.grad.float().mul_(factor)
+        master.grad = gradient_of(weight).float().mul_(factor)
 
 
 def follow(model: nn.Module, masters: list[Tensor]) -> None:

@@ -12,7 +12,7 @@ from implementations._training.course import Course
 from implementations._training.inputs import MOMENTS, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -98,7 +98,7 @@ def training(x: TrainingInputs, begin: Begin) -> Step:
     return step
 
 
-def clip(parameters: list[Tensor]) -> None:
+def clip(parameters: Sequence[Tensor]) -> None:
     """Clip the gradients of parameters to a norm of ``CLIP``, all together (Pascanu et al. 2013)."""
     torch.nn.utils.clip_grad_norm_(parameters, CLIP, foreach=True)
 
@@ -112,7 +112,7 @@ def with_products_in(precision: str, function: Callable[..., T]) -> Callable[...
 
     @wraps(function)
     def inside(*arguments: Any) -> T:
-        rooms = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+        rooms = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
         before = [room.fp32_precision for room in rooms]
         try:
             for room in rooms:

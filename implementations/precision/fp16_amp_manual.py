@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import Requires, Step, implementation
+from implementations._training.gradients import gradient_of
 from implementations.precision._masters import follow, hand_over, masters_of
 from implementations.precision._method import Method, clip, memory, tiny_on_cpu, training
 
@@ -43,7 +44,7 @@ def fp16_amp_manual(x: TrainingInputs) -> Step:
         def update() -> None:
             nonlocal scale, good_steps
             hand_over(model, masters, 1 / scale)
-            if not torch.stack([master.grad.isfinite().all() for master in masters]).all():
+            if not torch.stack([gradient_of(master).isfinite().all() for master in masters]).all():
                 scale, good_steps = scale * BACKOFF, 0
                 return
             clip(masters)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from implementations._training.gradients import gradient_of
 from implementations.scaling._method import Method, differentiate
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def summed_together(x: ScalingInputs, add_up: Callable[[Tensor], Any]) -> Method
 
     def average(batch: Tensor, labels: Tensor) -> Tensor:
         loss = differentiate(model, batch, labels)
-        gradients = [parameter.grad for parameter in model.parameters()]
+        gradients = [gradient_of(parameter) for parameter in model.parameters()]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         add_up(flat)
         flat /= ranks

@@ -28,10 +28,12 @@ def ddp_no_overlap(x: ScalingInputs) -> Step:
 
 
 # Without annotations: DistributedDataParallel takes none that are text.
-def _when_all_are_full(waiting, bucket):
+def _when_all_are_full(waiting, bucket):  # type: ignore[no-untyped-def]
     """Keep a bucket back, and return its future; with the last one, average all in their order."""
     buffer = bucket.buffer()
-    future = torch.futures.Future(devices=[buffer.device] if buffer.is_cuda else None)
+    future: torch.futures.Future[torch.Tensor] = torch.futures.Future(
+        devices=[buffer.device] if buffer.is_cuda else None
+    )
     waiting.append((buffer, future))
     if bucket.is_last():
         for full, done in waiting:

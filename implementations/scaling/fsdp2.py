@@ -19,8 +19,9 @@ def fsdp2(x: ScalingInputs) -> Step:
 
     def begin(x: ScalingInputs) -> Method:
         model = x.make_model(x.parameters)
-        for block in model.blocks:
+        for block in model.get_submodule("blocks").children():
             fully_shard(block)
-        return Method.of(x, fully_shard(model))
+        fully_shard(model)
+        return Method.of(x, model)
 
     return training(x, begin)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import implementation
+from implementations._training.gradients import gradient_of
 from implementations.scaling._method import Method, differentiate, requires, training
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def per_parameter_allreduce(x: ScalingInputs) -> Step:
         def average(batch: Tensor, labels: Tensor) -> Tensor:
             loss = differentiate(model, batch, labels)
             for parameter in model.parameters():
-                torch.distributed.all_reduce(parameter.grad)
-                parameter.grad /= ranks
+                gradient = gradient_of(parameter)
+                torch.distributed.all_reduce(gradient)
+                gradient /= ranks
             return loss
 
         return Method(model, x.make_optimizer(model.parameters()).step, average)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness import implementation
+from implementations._training.gradients import gradient_of
 from implementations.scaling._method import Method, differentiate, requires, training
 from implementations.scaling._replica import replica
 
@@ -46,7 +47,7 @@ def _updating(x: ScalingInputs, model: nn.Module) -> Callable[[], None]:
     optimizer = x.make_optimizer([ours])
 
     def update() -> None:
-        gradients = torch.cat([*(parameter.grad.flatten() for parameter in parameters), padding])
+        gradients = torch.cat([*(gradient_of(parameter).flatten() for parameter in parameters), padding])
         ours.grad = gradients.chunk(ranks)[torch.distributed.get_rank()]
         optimizer.step()
         torch.distributed.all_gather(list(whole.chunk(ranks)), ours)
