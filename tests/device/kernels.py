@@ -33,16 +33,20 @@ def dtypes(report: Report) -> None:
         _, inputs = question(report.device, seq=report.pick(512, 64), dtype=dtype, causal=True)
         truth = reference(inputs)
         for name in names:
-            found = compare(_first_tiles(name, inputs), truth)
+            try:
+                found = compare(_first_tiles(name, inputs), truth)
+            except Exception as error:
+                report.want(False, f"{name} in {dtype}: {type(error).__name__}: {error}"[:200])
+                continue
             report.keep(f"{name}, {dtype}", {"errors": found.errors, "fault": found.fault})
             report.say(f"{name} {dtype} {found.errors.get('max_abs_error', math.nan):.2g}")
             report.want(not found.fault, f"{name} in {dtype}: {found.fault}")
     for name, product in _tf32_products().items() if report.cuda else ():
         a = torch.randn(2048, 2048, device=report.device)
-        error = float(((product(a) - a) / a).abs().max())
-        report.keep(f"{name} by the identity", error)
-        report.say(f"{name} off by 2^{math.log2(max(error, 1e-30)):.2f}")
-        report.want(error <= 1.01 * ROUNDED, f"{name} {'cuts' if error <= CUT else 'loses more than the cut bits'}")
+        off = float(((product(a) - a) / a).abs().max())
+        report.keep(f"{name} by the identity", off)
+        report.say(f"{name} off by 2^{math.log2(max(off, 1e-30)):.2f}")
+        report.want(off <= 1.01 * ROUNDED, f"{name} {'cuts' if off <= CUT else 'loses more than the cut bits'}")
 
 
 def grid_forward(report: Report) -> None:
@@ -52,7 +56,7 @@ def grid_forward(report: Report) -> None:
     for seq, dim, causal in report.pick(full, [(256, 64, True)]):
         names = report.pick(("sdpa_flash", "sdpa_cudnn", "flash_triton"), ("sdpa_flash", "naive"))
         found = _point(report, names, seq, dim, causal, "forward")
-        if report.cuda and seq == 16384:
+        if seq == 16384 and {"sdpa_flash", "flash_triton"} <= found.keys():
             share = found["sdpa_flash"]["cold"] / found["flash_triton"]["cold"]
             report.want(share >= BARS[dim], f"flash_triton at {share:.2f} of sdpa_flash, d {dim}, causal {causal}")
             for name, one in found.items():
@@ -107,12 +111,13 @@ def _point(report: Report, names: tuple[str, ...], seq: int, dim: int, causal: b
     for name in names:
         try:
             step, tiles = build(name, inputs)
-            found[name] = {"cold": seconds(report.device, step, report.pick(20, 3)), "tiles": tiles}
+            cold_s = seconds(report.device, step, report.pick(20, 3))
+            one = {"cold": cold_s, "tflops": 1e-12 * flops(params) / cold_s, "tiles": tiles}
             if report.cuda:
                 from triton.testing import do_bench
 
-                found[name]["do_bench"] = 1e-3 * do_bench(step, return_mode="median")
-            found[name]["tflops"] = 1e-12 * flops(params) / found[name]["cold"]
+                one["do_bench"] = 1e-3 * do_bench(step, return_mode="median")
+            found[name] = one
         except Exception as error:
             report.want(False, f"{name} at {seq}, d {dim}: {type(error).__name__}: {error}"[:200])
     where = f"{passes} {seq} d{dim}{' causal' if causal else ''}"
