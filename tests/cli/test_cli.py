@@ -5,38 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from harness.store.read import read_run
+from tests.support.command import BENCH, bench, environment, start
 
-BENCH = str(Path(sys.executable).with_name("bench"))
 QUICK = ("--launches", "1", "--budget", "0.3s")
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(Path.cwd()), "COLUMNS": "120"}
-
-
-def bench(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (BENCH, *arguments), env=environment(), capture_output=True, text=True, timeout=120, check=False, **options
-    )
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (BENCH, *arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -239,10 +220,8 @@ def test_a_second_run_at_once_waits_for_the_first(place: Path) -> None:
 
 
 def test_a_disk_that_fills_up_is_one_line_and_exit_code_4(place: Path) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
-    done = bench("run", "calibration", "--impl", "noop", "--launches", "1", "--quiet", preexec_fn=limit)
+    through = ("prlimit", "--fsize=60000")
+    done = bench("run", "calibration", "--impl", "noop", "--launches", "1", "--quiet", through=through)
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("bench: cannot write to results/")
     assert done.stderr.count("\n") == 1
