@@ -23,33 +23,10 @@ from tests.support import command
 from tests.support.git import commit as commit_all
 from tests.support.git import git
 from tests.support.launcher import FakeLaunches
+from tests.support.plug_in import WAITS
 from tests.support.runs import ON_CPU, here, recorded_run
 
 POINT = (("n", 4),)
-PLUG_IN = '''
-from __future__ import annotations
-import time
-import torch
-from harness import Axis, Reference, Workload, implementation
-
-axes = (Axis.integer("n", 4, "Elements."),)
-work = Workload("work", "Wait, and copy.", axes, lambda p, d, g: torch.ones(p["n"]), Reference, "waits")
-
-
-def waiting(x, seconds):
-    def step():
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            pass
-        return x.clone()
-    return step
-
-
-@implementation("work")
-def waits(x):
-    """Wait."""
-    return waiting(x, {seconds})
-'''
 # Times of one implementation: rounds of every launch, or how it ended.
 Times = Sequence[Sequence[float]] | str
 
@@ -146,6 +123,8 @@ def faked(
 
         for caller in ("harness.cli.measure", "harness.gate", "harness.bisect"):
             monkeypatch.setattr(f"{caller}.execute", partial(execute, open_launcher=launches))
+        for name in [name for name in os.environ if name.startswith("GITHUB_")]:
+            monkeypatch.delenv(name)
         monkeypatch.setattr(sys, "argv", [command.BENCH, *arguments])
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         _catalog.cache_clear()
@@ -165,7 +144,7 @@ def commit(place: Path) -> Callable[..., str]:
     (place / ".gitignore").write_text("*\n!mine.py\n!.gitignore\n")
 
     def make(seconds: float | str, also: str = "") -> str:
-        (place / "mine.py").write_text(PLUG_IN.replace("{seconds}", str(seconds)) + also)
+        (place / "mine.py").write_text(WAITS.replace("{seconds}", str(seconds)) + also)
         git(place, "add", ".gitignore", "mine.py")
         return commit_all(place, f"It takes {seconds}")
 

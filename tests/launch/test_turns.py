@@ -9,11 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.catalog import load_catalog
+from harness.core.suite import Policy, Selection
 from harness.core.trial import ERROR, OK
+from harness.detect import detect
 from harness.launch.fork_server import ForkServer
 from harness.launch.hosts import ALONE
 from harness.launch.launcher import Launcher, WorkerSpec
 from harness.launch.side import Side
+from harness.plan import make_plan
 from tests.support.launcher import End, FakeLaunches, Script, calibration
 
 CONVERSATION: tuple[tuple[str, dict[str, float]], ...] = (
@@ -76,6 +80,21 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
         assert count.stat().st_size == before > 0
         one.finish()
     assert "left 1 process(es) running" in one.message
+
+
+def test_the_same_seed_gives_the_same_inputs_and_another_seed_others(server: ForkServer, tmp_path: Path) -> None:
+    catalog, policy = load_catalog(), Policy(device="cpu", threads=1, mode="host")
+    (group,) = make_plan(catalog, [Selection("attention", ("naive",), {"seq": "64"})], policy, detect()).groups
+    errors = []
+    for place, seed in enumerate((1, 1, 2)):
+        reference = str(tmp_path / str(place))
+        worker = server.fork(
+            WorkerSpec("attention", "naive", group.cases[0].case.params, "cpu", "host", 1, seed, reference), 0, 60
+        )
+        worker.ask("prepare")
+        errors += [sample.value for sample in worker.ask("check") if sample.metric == "rms_error"]
+        worker.finish()
+    assert errors[0] == errors[1] != errors[2]
 
 
 def told(launcher: Launcher, spec: WorkerSpec, end: str) -> list[tuple[str, bool, set[str]]]:
