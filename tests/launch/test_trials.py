@@ -146,6 +146,8 @@ def test_what_ends_the_run_closes_every_launcher(fault: BaseException, order: st
         measured(fake, group("a", "b"), sides=PAIR)
     assert fake.given()[-1] == (who, order)
     assert [launcher.open for launcher in fake.opened] == [False, False]
+    if order in ("turn", "recheck"):  # those that are being prepared end with their launcher
+        assert fake.left == []
 
 
 def test_a_launcher_that_does_not_start_closes_those_that_did() -> None:
