@@ -19,12 +19,12 @@ lint: $(VENV)/.installed-test
 	$(BIN)/actionlint
 
 benchmark: $(VENV)/.installed-test
-	$(BIN)/python tests/benchmarks/figures.py
-	$(BIN)/python tests/benchmarks/verdicts.py
-	$(BIN)/python tests/benchmarks/histories.py
-	$(BIN)/python tests/benchmarks/energy.py
-	$(BIN)/python tests/benchmarks/tables.py
-	$(BIN)/python tests/benchmarks/reports.py
+	$(BIN)/python -m tests.benchmarks.figures
+	$(BIN)/python -m tests.benchmarks.verdicts
+	$(BIN)/python -m tests.benchmarks.histories
+	$(BIN)/python -m tests.benchmarks.energy
+	$(BIN)/python -m tests.benchmarks.tables
+	$(BIN)/python -m tests.benchmarks.reports
 	$(BIN)/bench selftest
 
 clean:

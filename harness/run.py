@@ -16,6 +16,7 @@ from harness.analysis.summary import summarise
 from harness.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.run import COMPLETE, INTERRUPTED, Run
 from harness.core.suite import COMPILED
+from harness.launch.fork_server import ForkServer
 from harness.launch.hosts import ALONE, Hosts
 from harness.launch.run import measure
 from harness.plan import Plan
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from harness.core.case import Case, Group
     from harness.core.environment import Environment
     from harness.core.trial import Launch, Rest, Trial
+    from harness.launch.launcher import OpenLauncher
     from harness.launch.run import Progress
 
 
@@ -132,7 +134,9 @@ def extend_run(
     return tuple(read_run(run.folder) for run in runs)
 
 
-def execute(runs: tuple[Run, ...], observer: Observer, hosts: Hosts = ALONE) -> tuple[tuple[Run, ...], int]:
+def execute(
+    runs: tuple[Run, ...], observer: Observer, hosts: Hosts = ALONE, open_launcher: OpenLauncher = ForkServer
+) -> tuple[tuple[Run, ...], int]:
     """Measure what is missing, keep each trial as it ends, and write the tables; return the runs and the exit code.
 
     An interruption (Ctrl-C, SIGTERM) ends in a readable folder that can be resumed.
@@ -145,7 +149,7 @@ def execute(runs: tuple[Run, ...], observer: Observer, hosts: Hosts = ALONE) -> 
     with _terminable(), measuring(folders), _alone(observer.waiting), contextlib.ExitStack() as stack:
         try:
             sides = [stack.enter_context(checked_out(run)) for run in runs]
-            events = measure(plan, sides, [run.trials for run in runs], observer.progress, hosts)
+            events = measure(plan, sides, [run.trials for run in runs], observer.progress, hosts, open_launcher)
             for side, event in stack.enter_context(contextlib.closing(events)):
                 append(runs[side].folder, event)
                 observer.event(event, sides[side].label)

@@ -5,50 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.environment import Environment
 from harness.core.run import COMPLETE, Run
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
-from harness.detect import detect
-from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from harness.run import execute
+from tests.support import command
+from tests.support.git import commit as commit_all
+from tests.support.git import git
+from tests.support.launcher import FakeLaunches
+from tests.support.plug_in import WAITS
+from tests.support.runs import ON_CPU, here, recorded_run
 
 POINT = (("n", 4),)
-BENCH = str(Path(sys.executable).with_name("bench"))
-PLUG_IN = '''
-from __future__ import annotations
-import time
-import torch
-from harness import Axis, Reference, Workload, implementation
-
-axes = (Axis.integer("n", 4, "Elements."),)
-work = Workload("work", "Wait, and copy.", axes, lambda p, d, g: torch.ones(p["n"]), Reference, "waits")
-
-
-def waiting(x, seconds):
-    def step():
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            pass
-        return x.clone()
-    return step
-
-
-@implementation("work")
-def waits(x):
-    """Wait."""
-    return waiting(x, {seconds})
-'''
 # Times of one implementation: rounds of every launch, or how it ended.
 Times = Sequence[Sequence[float]] | str
 
@@ -92,29 +70,21 @@ def record(tmp_path: Path) -> Callable[..., Run]:
         state: str = COMPLETE,
         revision: Mapping[str, Any] | None = None,
         runtime: Mapping[str, Any] | None = None,
-        policy: Policy | None = None,
+        policy: Policy = ON_CPU,
         **machine: Any,
     ) -> Run:
-        environment: Environment = replace(detect(), git_dirty=False, **machine)
         group = Group("work[n=4]", "base", tuple(PlannedCase(Case("work", name, POINT)) for name in times))
-        folder = create_run(
+        launch = Launch(0, "", {"torch_threads": 1, **(runtime or {})})
+        every = (trial for name, those in times.items() for trial in trials(name, those, extra or {}))
+        return recorded_run(
             results or tmp_path / "results",
-            new_run_id("work"),
             [group],
-            policy or Policy(device="cpu", threads=1, mode="host"),
-            environment,
-            command=["bench"],
-            sources=[],
-            tags={},
+            [launch, *every],
+            policy=policy,
+            environment=here(**machine),
+            state=state,
             revision=revision,
         )
-        append(folder, Launch(0, "", {"torch_threads": 1, **(runtime or {})}))
-        for name, those in times.items():
-            for trial in trials(name, those, extra or {}):
-                append(folder, trial)
-        run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
-        return read_run(folder)
 
     return write
 
@@ -128,34 +98,43 @@ def place(tmp_path: Path) -> Iterator[Path]:
     os.chdir(before)
 
 
-def environment(**variables: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    return {**inherited, "TMPDIR": str(Path.cwd()), "COLUMNS": "120", **variables}
-
-
 @pytest.fixture
 def bench() -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            (BENCH, *arguments), env=environment(**variables), capture_output=True, text=True, timeout=300, check=False
-        )
-
-    return run
+    return command.bench
 
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen((BENCH, *arguments), env=environment(), stdout=pipe, stderr=pipe, text=True)
-
-    return begin
+    return command.start
 
 
-def git(folder: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    done = subprocess.run(("git", "-C", str(folder), *identity, *words), capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+@pytest.fixture
+def faked(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a command in this process, and its workers in none: ``faked(launches, "run", ...)``.
+
+    It works in ``place``. What it prints and its exit code are those of the console script.
+    """
+
+    def run(launches: FakeLaunches, *arguments: str) -> subprocess.CompletedProcess[str]:
+        from harness.cli.main import main
+        from harness.cli.run import _catalog
+
+        for caller in ("harness.cli.measure", "harness.gate", "harness.bisect"):
+            monkeypatch.setattr(f"{caller}.execute", partial(execute, open_launcher=launches))
+        for name in [name for name in os.environ if name.startswith("GITHUB_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setattr(sys, "argv", [command.BENCH, *arguments])
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        _catalog.cache_clear()
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code, printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture
@@ -165,9 +144,8 @@ def commit(place: Path) -> Callable[..., str]:
     (place / ".gitignore").write_text("*\n!mine.py\n!.gitignore\n")
 
     def make(seconds: float | str, also: str = "") -> str:
-        (place / "mine.py").write_text(PLUG_IN.replace("{seconds}", str(seconds)) + also)
+        (place / "mine.py").write_text(WAITS.replace("{seconds}", str(seconds)) + also)
         git(place, "add", ".gitignore", "mine.py")
-        git(place, "commit", "--quiet", "--allow-empty", "-m", f"It takes {seconds}")
-        return git(place, "rev-parse", "HEAD")
+        return commit_all(place, f"It takes {seconds}")
 
     return make

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 import typer.main
 
 from harness.cli.main import app
+from tests.support.command import bench
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -27,14 +25,7 @@ def test_the_snippet_of_the_readme_runs_and_is_as_short_as_it_says(tmp_path: Pat
     (tmp_path / "my_attention.py").write_text(snippet)
     (command,) = re.findall(r"^bench (run attention --load my_attention\.py .*)$", README, re.MULTILINE)
     arguments = command.replace("1k", "128").split()
-    done = subprocess.run(
-        (str(Path(sys.executable).with_name("bench")), *arguments, "--launches", "1", "--budget", "0.2s", "--json"),
-        cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = bench(*arguments, "--launches", "1", "--budget", "0.2s", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (group,) = json.loads(done.stdout)["groups"]
     assert [(row["implementation"], row["status"]) for row in group["rows"]] == [

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.launch.hosts import Hosts
+    from harness.launch.launcher import WorkerSpec
     from harness.launch.side import Side
 
 _START_S = 120.0
@@ -71,16 +73,17 @@ class ForkServer:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def fork(self, spec: Mapping[str, Any], memory_limit: int, timeout_s: float) -> Worker:
+    def fork(self, spec: WorkerSpec, memory_limit: int, timeout_s: float) -> Worker:
         """Start a worker, with its ranks on other hosts; it waits for its first order."""
-        side = {"sources": self.side.sources, "planted": self.side.planted, "revision": bool(self.side.path)}
-        spec, guests = self.hosts.fork({**spec, **side}, memory_limit)
+        side = self.side
+        spec = replace(spec, sources=side.sources, planted=side.planted, revision=bool(side.path))
+        spec, guests = self.hosts.fork(spec, memory_limit)
         ours, theirs = socket.socketpair()
         with contextlib.ExitStack() as stack:
             for one in (theirs, *guests):
                 stack.enter_context(one)
-            pid, path = self.start(spec, memory_limit, theirs, guests)
-        self._gangs[pid] = spec.get("gang", 0)
+            pid, path = self.start(asdict(spec), memory_limit, theirs, guests)
+        self._gangs[pid] = spec.gang
         return Worker(self, pid, ours, path, timeout_s)
 
     def start(

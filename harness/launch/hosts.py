@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,7 +15,7 @@ from harness.core.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Spec = dict[str, Any]
+    from harness.launch.launcher import WorkerSpec
 
 _START_S = 120.0
 
@@ -66,7 +66,7 @@ class Hosts:
         for guest in self._guests:
             guest.tell({"launch": threads})
 
-    def fork(self, spec: Mapping[str, Any], memory_limit: int) -> tuple[Spec, list[socket.socket]]:
+    def fork(self, spec: WorkerSpec, memory_limit: int) -> tuple[WorkerSpec, list[socket.socket]]:
         """Have the ranks of a worker that belong on other hosts forked there.
 
         Returns:
@@ -75,22 +75,22 @@ class Hosts:
         Raises:
             HarnessError: a host is gone, or does not answer.
         """
-        ranks, count = spec.get("world_size", 1), len(self._guests) + 1
+        ranks, count = spec.world_size, len(self._guests) + 1
         if not self._listener or ranks == 1:
-            return dict(spec), []
+            return spec, []
         self._gangs += 1
         address = self._listener.getsockname()[0]
         with socket.create_server((address, 0)) as free:
             store = f"tcp://{address}:{free.getsockname()[1]}"
-        shared = {**spec, "gang": self._gangs, "store": store, "interface": interface_of(address)}
+        shared = replace(spec, gang=self._gangs, store=store, interface=interface_of(address))
         waiting: dict[int, str] = {}
         for index, guest in enumerate(self._guests, 1):
             own = [rank for rank in range(ranks) if rank * count // ranks == index]
-            guest.tell({"fork": shared, "ranks": own, "memory_limit": memory_limit})
+            guest.tell({"fork": asdict(shared), "ranks": own, "memory_limit": memory_limit})
             waiting |= dict.fromkeys(own, guest.name)
         found = dict(self._accept() for _ in waiting)
-        elsewhere = [(rank, waiting[rank]) for rank in sorted(found)]
-        return {**shared, "elsewhere": elsewhere}, [found[rank] for rank, _ in elsewhere]
+        elsewhere = tuple((rank, waiting[rank]) for rank in sorted(found))
+        return replace(shared, elsewhere=elsewhere), [found[rank] for rank, _ in elsewhere]
 
     def end(self, gang: int) -> None:
         """Have the ranks of a gang ended on all hosts, should any still be there."""

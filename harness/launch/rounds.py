@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from harness.core.metric import PRIMARY
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial, utc_now
 from harness.detect import available_memory, usable_cpus
 from harness.launch.energy import no_energy
+from harness.launch.launcher import WorkerSpec
 from harness.sampler import is_precise
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from harness.core.case import Group, PlannedCase
     from harness.core.suite import Policy
     from harness.launch.energy import Energy
-    from harness.launch.fork_server import ForkServer
-    from harness.launch.remote import Worker
+    from harness.launch.launcher import Launcher, WorkerHandle
 
     # A case that takes part, and the number of its side.
     Entrant = tuple[int, PlannedCase]
@@ -44,13 +43,13 @@ class Turns:
     """What the cases of one launch share.
 
     Attributes:
-        servers: one for each side.
+        launchers: one for each side.
         folder: where reference files are left.
         energy: the meter, as far as it is known.
         report: told what is being done to which case, and the share of its budget that the case has used.
     """
 
-    servers: Sequence[ForkServer]
+    launchers: Sequence[Launcher]
     launch: int
     policy: Policy
     folder: Path
@@ -70,7 +69,7 @@ class Contender:
     side: int
     planned: PlannedCase
     trial: Trial
-    worker: Worker
+    worker: WorkerHandle
     flags: tuple[str, ...]
     spent_s: float = 0.0
     rounds: int = 0
@@ -170,9 +169,9 @@ def _take_turns(turns: Turns, group: Group, contenders: Sequence[Contender]) -> 
     while running:
         order.shuffle(running)
         for one in running:
-            started = time.monotonic()
+            before_s = one.worker.active_s
             samples = _ask(turns, one, "turn", round=one.rounds, slice_s=_TURN_S)
-            one.spent_s += time.monotonic() - started
+            one.spent_s += one.worker.active_s - before_s
             one.times += [sample.value for sample in samples if sample.metric == PRIMARY]
             one.rounds += 1
         running = [one for one in running if one.worker.alive and not _is_done(turns, one)]
@@ -204,22 +203,22 @@ def _ask(turns: Turns, one: Contender, order: str, **arguments: Any) -> list[Sam
     return samples
 
 
-def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> Worker:
+def _start(turns: Turns, side: int, planned: PlannedCase, others: int) -> WorkerHandle:
     case, policy = planned.case, turns.policy
-    spec = {
-        "workload": case.workload,
-        "implementation": case.implementation,
-        "params": case.params,
-        "device": policy.device,
-        "mode": policy.mode,
-        "threads": _threads(turns, planned),
-        "world_size": planned.world_size,
-        "seed": policy.seed,
-        "reference": str(_reference_path(turns, side, planned)),
-    }
+    spec = WorkerSpec(
+        case.workload,
+        case.implementation,
+        case.params,
+        device=policy.device,
+        mode=policy.mode,
+        threads=_threads(turns, planned),
+        seed=policy.seed,
+        reference=str(_reference_path(turns, side, planned)),
+        world_size=planned.world_size,
+    )
     limit = max(int(_MEMORY_SHARE * available_memory()) - others, planned.memory or 0, _LEAST_MEMORY)
     # On CUDA the driver maps address space by the terabyte, which a limit would refuse.
-    return turns.servers[side].fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
+    return turns.launchers[side].fork(spec, limit if policy.device == "cpu" else 0, policy.timeout_s)
 
 
 def _threads(turns: Turns, planned: PlannedCase) -> int:
@@ -238,7 +237,7 @@ def _reference_path(turns: Turns, side: int, planned: PlannedCase) -> Path:
 
 def _name(turns: Turns, one: Contender) -> str:
     """Return the case's name, with its side where there are two."""
-    return f"{one.planned.case.id} {turns.servers[one.side].side.label}".strip()
+    return f"{one.planned.case.id} {turns.launchers[one.side].side.label}".strip()
 
 
 def _trial(turns: Turns, planned: PlannedCase, status: str = OK, message: str = "") -> Trial:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
     from harness.core.case import Group, PlannedCase
+    from harness.launch.launcher import OpenLauncher
     from harness.launch.rounds import Entrant
     from harness.launch.side import Side
     from harness.plan import Plan
@@ -42,6 +43,7 @@ def measure(
     finished: Sequence[Collection[Trial]],
     report: Callable[[Progress], None],
     hosts: Hosts = ALONE,
+    open_launcher: OpenLauncher = ForkServer,
 ) -> Generator[tuple[int, Launch | Rest | Trial]]:
     """Measure a plan, and yield launches and trials, and the power at rest, each with the number of its side.
 
@@ -53,16 +55,14 @@ def measure(
         finished: trials that each side has already; they are not repeated.
         report: told of progress, between turns and never during one.
         hosts: that ranks are divided among.
+        open_launcher: opens what starts the workers of one side in one launch.
 
     Raises:
-        HarnessError: a fork server does not start or does not answer.
+        HarnessError: a launcher does not start or does not answer.
     """
     done = {(side, trial.case, trial.launch) for side, trials in enumerate(finished) for trial in trials}
     out = {(side, trial.case) for side, trials in enumerate(finished) for trial in trials if trial.status != OK}
-    for side, planned in _entrants(plan.groups, sides):
-        if planned.skip and (side, planned.case) not in out:
-            out.add((side, planned.case))
-            yield side, Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
+    yield from _skipped(plan.groups, sides, out)
     launches = most_launches(plan.groups, plan.policy.launches)
     energy = Energy(plan.policy)
     yield from _rested(energy, sides)
@@ -75,12 +75,12 @@ def measure(
                 continue
             hosts.begin_launch(plan.policy.threads)
             with contextlib.ExitStack() as stack:
-                servers = [stack.enter_context(ForkServer(plan.policy.threads, folder, side, hosts)) for side in sides]
-                yield from ((side, Launch(index, utc_now(), server.runtime)) for side, server in enumerate(servers))
+                opened = (open_launcher(plan.policy.threads, folder, side, hosts) for side in sides)
+                launchers = [stack.enter_context(one) for one in opened]
+                yield from ((side, Launch(index, utc_now(), one.runtime)) for side, one in enumerate(launchers))
                 for position, (group, entrants) in enumerate(zip(plan.groups, todo, strict=True)):
-                    before = index + position / len(todo)
-                    tell = _teller(report, index, launches, before, 1 / len(todo), len(entrants))
-                    turns = Turns(servers, index, plan.policy, folder, energy, tell)
+                    tell = _teller(report, index, launches, index + position / len(todo), 1 / len(todo), len(entrants))
+                    turns = Turns(launchers, index, plan.policy, folder, energy, tell)
                     for side, trial in run_group(turns, group, entrants):
                         if trial.status != OK:
                             out.add((side, trial.case))
@@ -89,11 +89,18 @@ def measure(
         yield from _rested(energy, sides, cooled=True)
 
 
+def _skipped(groups: Sequence[Group], sides: Sequence[Side], out: Collection[object]) -> Iterator[tuple[int, Trial]]:
+    """Return a trial of each case that the plan skips, but for those that have one already."""
+    for side, planned in _entrants(groups, sides):
+        if planned.skip and (side, planned.case) not in out:
+            yield side, Trial(planned.case, 0, SKIPPED, planned.skip, utc_now())
+
+
 def _missing(
     launch: int, launches: int, done: Collection[object], out: Collection[object], side: int, planned: PlannedCase
 ) -> bool:
     """Return whether a launch still has to run a case."""
-    wanted = launch < (planned.launches or launches)
+    wanted = not planned.skip and launch < (planned.launches or launches)
     return wanted and (side, planned.case, launch) not in done and (side, planned.case) not in out
 
 

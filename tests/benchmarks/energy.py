@@ -1,23 +1,19 @@
 """Prints how well energy is read where the truth is known, and what the meters cost.
 
-``python tests/benchmarks/energy.py``. Many windows are on a simulated device, in simulated time; a few are the real
+``python -m tests.benchmarks.energy``. Many windows are on a simulated device, in simulated time; a few are the real
 nvidia-ml-py over a stand-in for the driver library, in real time. Nothing is asserted.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from harness.probes.energy import idle_power, net_energy, step_energy  # noqa: E402
-from tests.probes.nvml_stand_in import StandIn  # noqa: E402
-from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge  # noqa: E402
+from harness.probes.energy import idle_power, net_energy, step_energy
+from tests.probes.nvml_stand_in import StandIn
+from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge
 
 WINDOWS = 300
 KINDS: dict[str, dict[str, Any]] = {

@@ -1,6 +1,6 @@
 """Prints what the harness costs and how well it reads what is known; `make benchmark` runs this and `bench selftest`.
 
-Name parts to run those alone: ``python tests/benchmarks/figures.py startup loop spin allocate``. Nothing is
+Name parts to run those alone: ``python -m tests.benchmarks.figures startup loop spin allocate``. Nothing is
 asserted: machines are shared and noisy, and a figure is for a person to judge.
 """
 
@@ -20,17 +20,8 @@ from harness.core.metric import format_value
 from harness.launch.fork_server import ForkServer
 from harness.launch.remote import Worker
 from harness.launch.side import Side
-
-BENCH = str(Path(sys.executable).with_name("bench"))
-SPEC = {
-    "workload": "calibration",
-    "implementation": "noop",
-    "params": {"duration": 1e-3, "bytes": 1 << 20, "percent": 0.02},
-    "device": "cpu",
-    "mode": "host",
-    "threads": 1,
-    "seed": 0,
-}
+from tests.support.command import BENCH
+from tests.support.launcher import calibration
 
 
 def startup() -> None:
@@ -97,7 +88,7 @@ class _launch:  # noqa: N801
 
 
 def _worker(server: ForkServer, folder: Path, name: str) -> Worker:
-    return server.fork({**SPEC, "implementation": name, "reference": str(folder / "reference")}, 0, 60)
+    return server.fork(calibration(name, folder), 0, 60)
 
 
 def _time(server: ForkServer, folder: Path, name: str) -> list[float]:

@@ -1,6 +1,6 @@
 """Prints how well changes are found in simulated series, and what the search costs.
 
-``python tests/benchmarks/histories.py``, or with the names of parts. Each line is over 1000 seeds: ``found`` is the
+``python -m tests.benchmarks.histories``, or with the names of parts. Each line is over 1000 seeds: ``found`` is the
 share of series in which every true change has one within so many points of it, ``more`` the share with more changes
 than are true. Nothing is asserted.
 """

@@ -5,22 +5,19 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE
-from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
 from harness.report.files import write_report
 from harness.report.study import build_study
 from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from tests.support.runs import ON_CPU, recorded_run
 
 NAMES = ("base", "one", "two", "three", "four")
 POINTS, LAUNCHES, SAMPLES = 200, 3, 50
@@ -88,20 +85,8 @@ def write_run(results: Path) -> Path:
         )
         for launch in range(LAUNCHES):
             trials += [trial(case, launch, 1e-6 * size ** (1.5 - 0.1 * rank), noise) for rank, case in enumerate(cases)]
-    folder = create_run(
-        results,
-        new_run_id("work"),
-        groups,
-        Policy(launches=LAUNCHES, device="cpu", threads=1, mode="host"),
-        detect(),
-        command=["bench", "run", "work"],
-        sources=[],
-        tags={},
-    )
-    append(folder, Launch(0, "", {"torch_threads": 1}))
-    run = read_run(folder)
-    write_tables(folder, run.meta, trials, summarise(groups, trials), COMPLETE)
-    return folder
+    launch = Launch(0, "", {"torch_threads": 1})
+    return recorded_run(results, groups, [launch, *trials], policy=replace(ON_CPU, launches=LAUNCHES)).folder
 
 
 def trial(case: Case, launch: int, seconds: float, noise: np.random.Generator) -> Trial:

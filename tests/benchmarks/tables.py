@@ -1,6 +1,6 @@
 """Prints what it takes to read many runs together, and to write some at once.
 
-``python tests/benchmarks/tables.py``, or with the names of parts. The runs are made up: twelve cases, and times with
+``python -m tests.benchmarks.tables``, or with the names of parts. The runs are made up: twelve cases, and times with
 2 % of normal noise, which hardly compress. Beside the seconds stands the CPU time, which a busy machine changes less.
 Nothing is asserted.
 """
@@ -25,19 +25,19 @@ from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.measurement import Measurement
 from harness.core.run import COMPLETE
-from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial
-from harness.detect import detect
 from harness.store import schema
 from harness.store.read import read_run
 from harness.store.rows import sample_table
 from harness.store.tables import read_tables
 from harness.store.write import create_run, write_tables
+from tests.support.command import BENCH
+from tests.support.runs import ON_CPU, here, recorded_run
 
-BENCH = str(Path(sys.executable).with_name("bench"))
 RUNS, ROWS = 100, 100_000
 WRITERS, LAUNCHES, ROUNDS = 8, 5, 25_000
 CASES = [Case("work", f"way_{way}", (("n", n),)) for n in (1024, 2048, 4096) for way in "abcd"]
+GROUP = Group("work", "way_a", tuple(map(PlannedCase, CASES)))
 
 
 def reading() -> None:
@@ -57,7 +57,7 @@ def reading() -> None:
         _print("bench results merge", BENCH, "results", "merge", str(results), "-o", str(merged), times=1)
         _print_size(merged)
         _print("bench results show, merged", BENCH, "results", "show", str(merged))
-        subprocess.run((sys.executable, __file__, "frames", str(results)), check=True)
+        subprocess.run((sys.executable, "-m", "tests.benchmarks.tables", "frames", str(results)), check=True)
 
 
 def frames(results: Path) -> None:
@@ -94,37 +94,31 @@ def writing() -> None:
 
 def a_large_run(results: Path, number: int) -> None:
     """Write a complete run; its samples are made as columns, which is faster than one by one."""
-    folder = _new_run(results, f"20260101T{number:06}Z-work-{number:06x}")
     source, each = np.random.default_rng(number), ROWS // len(CASES)
     values = 1e-3 * np.exp(source.normal(0, 0.02, (len(CASES), each)))
     trials = [Trial(case, launch) for case in CASES for launch in range(5)]
     rows = [
         Measurement(case, "time", each, 5, float(np.median(v)), 0.0, 0.0) for case, v in zip(CASES, values, strict=True)
     ]
-    write_tables(folder, read_run(folder).meta, trials, rows, COMPLETE)
-    tables = [_repeated(folder.name, case, own) for case, own in zip(CASES, values, strict=True)]
-    pq.write_table(pa.concat_tables(tables), folder / schema.SAMPLES, compression="zstd")
+    name = f"20260101T{number:06}Z-work-{number:06x}"
+    run = recorded_run(results, [GROUP], trials, run_id=name, measurements=rows)
+    tables = [_repeated(run.id, case, own) for case, own in zip(CASES, values, strict=True)]
+    pq.write_table(pa.concat_tables(tables), run.folder / schema.SAMPLES, compression="zstd")
 
 
 def a_written_run(results: Path, number: int) -> None:
     """Write a run as `bench run` does, each sample an object."""
-    folder = _new_run(results, f"run-{number}")
     case = CASES[number]
     trials = [
         Trial(case, launch, samples=[Sample("time", float(number + 1), round) for round in range(ROUNDS)])
         for launch in range(LAUNCHES)
     ]
+    folder = create_run(results, f"run-{number}", [GROUP], ON_CPU, here(), command=["bench"], sources=[], tags={})
     write_tables(folder, read_run(folder).meta, trials, summarise([], trials), COMPLETE)
 
 
 def _sum(number: int) -> float:
     return float(LAUNCHES * ROUNDS * (number + 1))
-
-
-def _new_run(results: Path, name: str) -> Path:
-    group = Group("work", "way_a", tuple(map(PlannedCase, CASES)))
-    policy = Policy(device="cpu", threads=1, mode="host")
-    return create_run(results, name, [group], policy, detect(), command=["bench"], sources=[], tags={})
 
 
 def _repeated(run_id: str, case: Case, values: np.ndarray) -> pa.Table:

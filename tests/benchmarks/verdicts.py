@@ -1,4 +1,4 @@
-"""Prints how often verdicts are right, by simulation with fixed seeds: ``python tests/benchmarks/verdicts.py``.
+"""Prints how often verdicts are right, by simulation with fixed seeds: ``python -m tests.benchmarks.verdicts``.
 
 A side is launches of 20 rounds, with 1 % noise from round to round and a spread between launches besides. Name parts to
 run those alone: ``alarms power looks``.

@@ -5,38 +5,21 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from harness.store.read import read_run
+from tests.support.command import BENCH, bench, environment, start
+from tests.support.launcher import FakeLaunches, Script, noisy
 
-BENCH = str(Path(sys.executable).with_name("bench"))
+Faked = Callable[..., subprocess.CompletedProcess[str]]
 QUICK = ("--launches", "1", "--budget", "0.3s")
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(Path.cwd()), "COLUMNS": "120"}
-
-
-def bench(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (BENCH, *arguments), env=environment(), capture_output=True, text=True, timeout=120, check=False, **options
-    )
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (BENCH, *arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -150,17 +133,15 @@ def test_a_run_ends_in_a_table_and_a_folder_that_hold_the_same(place: Path) -> N
     assert set(samples["metric"]) >= {"time", "cpu_time", "peak_memory", "peak_allocated", "max_abs_error", "rms_error"}
 
 
-def test_a_name_that_is_wider_than_its_table_stays_on_one_line(place: Path) -> None:
-    done = bench("run", "calibration", "--impl", "noop", *QUICK)
-    ran, planned = (
-        done.stdout.splitlines(),
-        bench("run", "calibration", "--impl", "noop", "--dry-run").stdout.splitlines(),
-    )
+def test_a_name_that_is_wider_than_its_table_stays_on_one_line(faked: Faked) -> None:
+    measure = ("run", "calibration", "--impl", "noop")
+    ran, planned = (faked(FakeLaunches(), *measure, *more).stdout.splitlines() for more in (QUICK, ("--dry-run",)))
     assert ran[0] == planned[0] == "calibration[duration=0.001,bytes=67108864,percent=0.02]"
 
 
-def test_machines_get_the_same_as_json_and_scripts_the_folder(place: Path) -> None:
-    done = bench("run", "calibration", "--impl", "twin_a,twin_b", *QUICK, "--json")
+def test_machines_get_the_same_as_json_and_scripts_the_folder(faked: Faked) -> None:
+    twins = FakeLaunches({"twin_a": Script(noisy(1e-3, seed=1)), "twin_b": Script(noisy(1e-3, seed=2))})
+    done = faked(twins, "run", "calibration", "--impl", "twin_a,twin_b", *QUICK, "--json")
     document = json.loads(done.stdout)
     assert document["exit_code"] == done.returncode == 0
     (group,) = document["groups"]
@@ -169,7 +150,7 @@ def test_machines_get_the_same_as_json_and_scripts_the_folder(place: Path) -> No
     assert twin["ratio"]["ci_low"] < twin["ratio"]["value"] < twin["ratio"]["ci_high"]
     assert twin["metrics"]["time"]["unit"] == "s"
     assert twin["params"]["bytes"] == 64 << 20
-    quiet = bench("run", "calibration", "--impl", "noop", *QUICK, "--quiet")
+    quiet = faked(FakeLaunches(), "run", "calibration", "--impl", "noop", *QUICK, "--quiet")
     assert quiet.stderr == ""
     assert read_run(Path(quiet.stdout.strip())).complete
 
@@ -182,25 +163,25 @@ def test_a_dry_run_shows_the_plan_and_measures_nothing(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_a_suite_of_ones_own_is_run_from_its_file(place: Path) -> None:
+def test_a_suite_of_ones_own_is_run_from_its_file(place: Path, faked: Faked) -> None:
     (place / "mine.toml").write_text(
         'help = "h"\n[policy]\nlaunches = 1\nbudget = "0.2s"\n[[select]]\nworkload = "calibration"\n'
         'implementations = ["noop"]\naxes = { bytes = "1MiB", percent = ["1%", "2%"] }\n'
     )
-    done = bench("run", "mine.toml", "--json")
+    done = faked(FakeLaunches(), "run", "mine.toml", "--json")
     assert [group["group"] for group in json.loads(done.stdout)["groups"]] == [
         "calibration[duration=0.001,bytes=1048576,percent=0.01]",
         "calibration[duration=0.001,bytes=1048576,percent=0.02]",
     ]
 
 
-def test_the_same_seed_gives_the_same_inputs_and_another_seed_others(place: Path) -> None:
-    errors = []
-    for seed in ("1", "1", "2"):
-        arguments = ("--seq", "64", "--impl", "naive", "--seed", seed, *QUICK, "--json")
-        (group,) = json.loads(bench("run", "attention", *arguments).stdout)["groups"]
-        errors.append(group["rows"][0]["metrics"]["rms_error"]["median"])
-    assert errors[0] == errors[1] != errors[2]
+def test_the_seed_is_told_to_every_worker_and_kept(place: Path, faked: Faked) -> None:
+    """What workers make of it is in ``tests/launch/test_turns.py``."""
+    launches = FakeLaunches()
+    faked(launches, "run", "attention", "--seq", "64", "--impl", "naive", "--seed", "5", *QUICK)
+    assert {worker.spec.seed for worker in launches.workers} == {5}
+    (folder,) = (place / "results").iterdir()
+    assert read_run(folder).policy.seed == 5
 
 
 def test_ctrl_c_leaves_a_readable_run_and_resume_measures_what_is_missing_and_nothing_else(place: Path) -> None:
@@ -239,10 +220,8 @@ def test_a_second_run_at_once_waits_for_the_first(place: Path) -> None:
 
 
 def test_a_disk_that_fills_up_is_one_line_and_exit_code_4(place: Path) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
-    done = bench("run", "calibration", "--impl", "noop", "--launches", "1", "--quiet", preexec_fn=limit)
+    through = ("prlimit", "--fsize=60000")
+    done = bench("run", "calibration", "--impl", "noop", "--launches", "1", "--quiet", through=through)
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("bench: cannot write to results/")
     assert done.stderr.count("\n") == 1

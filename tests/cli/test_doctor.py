@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from harness.doctor.finding import STATUSES
-
-BENCH = (str(Path(sys.executable).with_name("bench")),)
-
-
-def doctor(
-    *arguments: str, cwd: Path, through: tuple[str, ...] = (), **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (*through, *BENCH, "doctor", *arguments),
-        cwd=cwd,
-        env={**os.environ, "TMPDIR": str(cwd), **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+from tests.support.command import bench
 
 
 def test_every_check_has_a_line_and_every_problem_its_remedy_below(tmp_path: Path) -> None:
-    done = doctor(cwd=tmp_path, KMP_AFFINITY="compact")
+    done = bench("doctor", cwd=tmp_path, KMP_AFFINITY="compact")
     assert done.returncode in (0, 1), done.stderr
     for subject in ("processor", "memory", "GPU", "instruments", "software"):
         assert re.search(rf"^ {subject} ", done.stdout, re.MULTILINE)
@@ -44,7 +26,7 @@ def test_every_check_has_a_line_and_every_problem_its_remedy_below(tmp_path: Pat
 
 
 def test_machines_get_the_same_as_json_and_the_exit_code_tells_of_failures(tmp_path: Path) -> None:
-    done = doctor("--json", cwd=tmp_path)
+    done = bench("doctor", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     statuses = [finding["status"] for finding in document["findings"]]
     assert set(statuses) <= set(STATUSES)
@@ -57,7 +39,7 @@ def test_machines_get_the_same_as_json_and_the_exit_code_tells_of_failures(tmp_p
 
 def test_a_real_fault_of_a_real_process_is_exit_code_1_and_comes_first(tmp_path: Path) -> None:
     """A layout that is not random, as under a debugger."""
-    done = doctor(cwd=tmp_path, through=("setarch", "--addr-no-randomize"), KMP_AFFINITY="compact")
+    done = bench("doctor", cwd=tmp_path, through=("setarch", "--addr-no-randomize"), KMP_AFFINITY="compact")
     assert done.returncode == 1, done.stderr
     table, _, below = done.stdout.partition(" pass\n")
     assert re.search(r"^ memory +✗ ASLR +not random here", table, re.MULTILINE)
@@ -68,7 +50,7 @@ def test_a_real_fault_of_a_real_process_is_exit_code_1_and_comes_first(tmp_path:
 
 
 def test_it_starts_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
-    done = doctor(cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
+    done = bench("doctor", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "harness.doctor.checks" in imported
     assert not imported & {"torch", "triton", "numpy", "scipy", "pandas"}
@@ -84,7 +66,7 @@ def test_it_starts_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = doctor(*arguments, cwd=tmp_path)
+    done = bench("doctor", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -92,7 +74,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
 
 
 def test_calibration_tells_the_noise_and_leaves_nothing(tmp_path: Path) -> None:
-    done = doctor("--calibrate", "--launches", "2", "--budget", "0.4s", "--json", cwd=tmp_path)
+    done = bench("doctor", "--calibrate", "--launches", "2", "--budget", "0.4s", "--json", cwd=tmp_path)
     assert done.returncode in (0, 1), done.stderr
     noise = json.loads(done.stdout)["noise"]
     assert (noise["launches"], noise["budget_s"], noise["device"]) == (2, 0.4, "cpu")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,8 +15,8 @@ from harness.formats.exports import FORMATS
 from harness.formats.imports import AUTO, READERS
 from harness.store.bundle import bundle
 from harness.store.read import read_run
+from tests.support.command import bench
 
-BENCH = str(Path(sys.executable).with_name("bench"))
 RECORDED = Path(__file__).parents[1] / "formats"
 
 
@@ -37,18 +33,6 @@ def place(tmp_path: Path) -> Iterator[Path]:
     Path("google.json").write_bytes((RECORDED / "google_benchmark.json").read_bytes())
     yield tmp_path
     os.chdir(before)
-
-
-def bench(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (BENCH, *arguments),
-        env={**os.environ, "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **options,
-    )
 
 
 def test_three_files_become_a_run_that_is_exported_to_every_format(place: Path) -> None:
@@ -204,25 +188,23 @@ def test_all_sides_of_a_run_are_packed_together(place: Path) -> None:
 
 
 def test_a_disk_that_fills_up_leaves_no_half_run_and_no_half_file(place: Path) -> None:
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
+    limit = ("prlimit", "--fsize=20000")
     document = json.loads(Path("0.json").read_text())
     document["benchmarks"][0]["stats"]["data"] = [1 + 1 / value for value in range(1, 20_000)]
     Path("0.json").write_text(json.dumps(document))
-    done = bench("import", "0.json", preexec_fn=limit)
+    done = bench("import", "0.json", through=limit)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("bench: cannot write to results/")
     assert list(Path("results").iterdir()) == []
     folder = bench("import", "0.json").stdout.strip()
     before = sorted(place.iterdir())
-    done = bench("export", folder, "--format", "pytest-benchmark", "-o", "out", preexec_fn=limit)
+    done = bench("export", folder, "--format", "pytest-benchmark", "-o", "out", through=limit)
     assert (done.returncode, done.stderr) == (2, "bench: cannot write to out: File too large\n")
-    done = bench("export", folder, "--bundle", "a.zip", preexec_fn=limit)
+    done = bench("export", folder, "--bundle", "a.zip", through=limit)
     assert (done.returncode, done.stderr) == (2, "bench: cannot write to a.zip: File too large\n")
     assert sorted(place.iterdir()) == before
     bench("export", folder, "--bundle", "a.zip")
-    done = bench("import", "a.zip", "--results", "far", preexec_fn=limit)
+    done = bench("import", "a.zip", "--results", "far", through=limit)
     assert (done.returncode, done.stderr) == (4, f"bench: cannot write to {place}: File too large\n")
     assert sorted(place.iterdir()) == sorted([*before, place / "a.zip"])
 

@@ -12,8 +12,11 @@ import pytest
 
 from harness.core.run import INTERRUPTED, Run
 from harness.core.suite import Policy
+from harness.store.read import read_run
+from tests.support.launcher import FakeLaunches
+from tests.support.plug_in import as_written
 
-Bench = Callable[..., subprocess.CompletedProcess[str]]
+Bench = Faked = Callable[..., subprocess.CompletedProcess[str]]
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
 Commit = Callable[..., str]
@@ -174,61 +177,89 @@ def test_a_revision_as_base_is_its_nearest_ancestor_that_was_measured_here(
 
 
 def test_an_inconclusive_gate_measures_on_with_both_sides_and_keeps_what_there_was(
-    place: Path, bench: Bench, commit: Commit
+    place: Path, faked: Faked, commit: Commit
 ) -> None:
     commit(0.001)
     commit(0.003)
-    mine = ("work", "--load", "mine.py", "--budget", "0.4s", "--threads", "1")
-    assert bench("run", *mine, "--launches", "2", "--against", "HEAD~1").returncode == 0
-    first = json.loads(bench("gate", "--budget", "0", "--json").stdout)
+    mine, launches = ("work", "--load", "mine.py", "--budget", "0.4s", "--threads", "1"), FakeLaunches(as_written)
+    assert faked(launches, "run", *mine, "--launches", "2", "--against", "HEAD~1").returncode == 0
+    first = json.loads(faked(launches, "gate", "--budget", "0", "--json").stdout)
     assert (first["exit_code"], first["comparisons"][0]["verdict"]) == (3, "suspect")
-    done = bench("gate", "--budget", "2m", "--json")
+    assert len(launches.opened) == 2 * 2
+    before = {folder: read_run(folder).trials for folder in (place / "results").iterdir()}
+    done = faked(launches, "gate", "--budget", "2m", "--json")
     document = json.loads(done.stdout)
     assert (document["exit_code"], document["looks"]) == (1, 2), done.stderr
     assert document["comparisons"][0]["verdict"] == "slower"
+    assert len(launches.opened) == 2 * 4  # as many launches again, of both sides
+    for folder, trials in before.items():
+        assert repr(read_run(folder).trials[: len(trials)]) == repr(trials)  # an energy of NaN equals nothing
 
 
 def test_a_gate_does_not_measure_on_with_other_code_than_it_began_with(
-    place: Path, bench: Bench, commit: Commit
+    place: Path, faked: Faked, commit: Commit
 ) -> None:
     commit(0.001)
-    assert bench("run", "work", "--load", "mine.py", "--budget", "0.2s", "--launches", "1", "--quiet").returncode == 0
-    assert bench("run", "work", "--load", "mine.py", "--budget", "0.2s", "--launches", "1", "--quiet").returncode == 0
+    measure, launches = ("run", "work", "--load", "mine.py", "--launches", "1", "--quiet"), FakeLaunches(as_written)
+    assert faked(launches, *measure).returncode == 0
+    assert faked(launches, *measure).returncode == 0
     first, second = sorted(folder.name for folder in (place / "results").iterdir())
     commit(0.002)
-    done = bench("gate", second, "--baseline", first)
+    done = faked(launches, "gate", second, "--baseline", first)
     assert done.returncode == 3
     assert "not measured on: the working tree is at another commit now" in done.stdout
-    spent = bench("gate", second, "--baseline", first, "--budget", "0")
+    spent = faked(launches, "gate", second, "--baseline", first, "--budget", "0")
     assert "not measured on: " in spent.stdout
 
 
+@pytest.fixture
+def waits(place: Path, commit: Commit, record: Record, draw: Draw) -> Callable[..., Run]:
+    """Return a function that records a run of the plug-in that waits, in so many launches."""
+
+    def write(launches: int) -> Run:
+        commit(0.001)
+        policy = Policy(device="cpu", threads=1, mode="host", launches=launches, budget_s=0.5)
+        run = record({"waits": draw(1)}, policy=policy)
+        meta = json.loads((run.folder / "run.json").read_text())
+        (run.folder / "run.json").write_text(json.dumps({**meta, "sources": [str(place / "mine.py")]}))
+        return run
+
+    return write
+
+
 # With so wide a margin noise leaves nothing open; where it does all the same, there is time for more launches.
-@pytest.mark.parametrize(("planted", "launches", "budget", "red"), [("200%", 3, "2m", True), ("0%", 1, "0", False)])
+SELF_TEST = ("gate", "--self-test", "--margin", "50%", "--json")
+
+
 def test_the_self_test_of_a_gate_passes_where_a_planted_slowdown_turns_it_red_and_leaves_no_run(
-    place: Path,
-    bench: Bench,
-    commit: Commit,
-    record: Record,
-    draw: Draw,
-    planted: str,
-    launches: int,
-    budget: str,
-    red: bool,
+    place: Path, bench: Bench, waits: Callable[..., Run]
 ) -> None:
-    commit(0.001)
-    policy = Policy(device="cpu", threads=1, mode="host", launches=launches, budget_s=0.5)
-    run = record({"waits": draw(1)}, policy=policy)
-    meta = json.loads((run.folder / "run.json").read_text())
-    (run.folder / "run.json").write_text(json.dumps({**meta, "sources": [str(place / "mine.py")]}))
-    done = bench("gate", "--self-test", "--planted", planted, "--margin", "50%", "--budget", budget, "--json")
+    run = waits(launches=3)
+    done = bench(*SELF_TEST, "--planted", "200%", "--budget", "2m")
     document = json.loads(done.stdout)
     assert document["twin"]["exit_code"] in (0, 3), done.stdout
-    if red:
-        assert document["slowed"]["exit_code"] == 1
-        assert document["slowed"]["comparisons"][0]["ratio"] > 1.8
-        assert document["exit_code"] == done.returncode == document["twin"]["exit_code"]
-    else:
-        assert document["slowed"]["exit_code"] in (0, 3)
-        assert document["exit_code"] == done.returncode == 1
+    assert document["slowed"]["exit_code"] == 1
+    assert document["slowed"]["comparisons"][0]["ratio"] > 1.8
+    assert document["exit_code"] == done.returncode == document["twin"]["exit_code"]
+    assert list((place / "results").iterdir()) == [run.folder]
+
+
+@pytest.mark.parametrize(
+    ("planted", "launches", "slowed", "twin", "code"), [("200%", 3, 1, 0, 0), ("0%", 1, 3, 3, 1), ("0%", 3, 0, 0, 1)]
+)
+def test_the_self_test_of_a_gate_fails_where_what_is_planted_leaves_it_green(
+    place: Path,
+    faked: Faked,
+    waits: Callable[..., Run],
+    planted: str,
+    launches: int,
+    slowed: int,
+    twin: int,
+    code: int,
+) -> None:
+    run = waits(launches=launches)
+    done = faked(FakeLaunches(as_written), *SELF_TEST, "--planted", planted, "--budget", "0")
+    document = json.loads(done.stdout)
+    assert (document["twin"]["exit_code"], document["slowed"]["exit_code"]) == (twin, slowed), done.stdout
+    assert document["exit_code"] == done.returncode == code
     assert list((place / "results").iterdir()) == [run.folder]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,38 +18,32 @@ from harness.core.measurement import Measurement
 from harness.core.run import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
 from harness.detect import detect
-from harness.store.read import read_run
-from harness.store.write import create_run, write_tables
+from tests.support.command import bench
+from tests.support.git import commit, git
+from tests.support.runs import recorded_run
 
-BENCH = str(Path(sys.executable).with_name("bench"))
 POINT = (("n", 4), ("causal", False))
 STEPPED, STEADY, DRIFTING = (Case("work", name, POINT) for name in ("stepped", "steady", "drifting"))
 RUNS = 40
 
 
-def git(folder: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    done = subprocess.run(("git", "-C", str(folder), *identity, *words), capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str) -> str:
-    git(folder, "commit", "--quiet", "--allow-empty", "-m", message)
-    return git(folder, "rev-parse", "HEAD")
-
-
 def a_run(folder: Path, number: int, environment: Environment, times: dict[Case, float], state: str = COMPLETE) -> Path:
     """Write a run as it would be after it was measured, without its samples."""
     group = Group(STEPPED.group, "steady", tuple(map(PlannedCase, times)))
-    policy = Policy(device="cpu", threads=2, mode="host")
-    made = create_run(
-        folder / "results", f"run-{number:03}", [group], policy, environment, command=["bench"], sources=[], tags={}
-    )
     rows = [Measurement(case, "time", 20, 5, time, time * 0.99, time * 1.01) for case, time in times.items()]
     errors = [Measurement(case, "max_abs_error", 1, 1, 0.0, float("nan"), float("nan")) for case in times]
-    meta = {**read_run(made).meta, "started_at": f"2026-01-01T00:{number:02}:00.000+00:00"}
-    write_tables(made, meta, [], [*rows, *errors], state)
-    return made
+    run = recorded_run(
+        folder / "results",
+        [group],
+        [],
+        run_id=f"run-{number:03}",
+        policy=Policy(device="cpu", threads=2, mode="host"),
+        environment=environment,
+        measurements=[*rows, *errors],
+        state=state,
+        started_at=f"2026-01-01T00:{number:02}:00.000+00:00",
+    )
+    return run.folder
 
 
 def times(number: int, source: random.Random) -> dict[Case, float]:
@@ -73,14 +65,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     return folder, commits
 
 
-def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "120"}
-    command = (BENCH, "history", *arguments)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+def history(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return bench("history", *arguments, cwd=folder)
 
 
 def document(folder: Path, *arguments: str) -> dict[str, Any]:
-    done = bench(folder, *arguments, "--json")
+    done = history(folder, *arguments, "--json")
     assert done.returncode == 0, done.stderr
 
     def no_constants(name: str) -> None:
@@ -91,7 +81,7 @@ def document(folder: Path, *arguments: str) -> dict[str, Any]:
 
 def test_a_step_is_named_with_its_commits_and_the_rest_with_what_it_is(checkout: tuple[Path, list[str]]) -> None:
     folder, commits = checkout
-    done = bench(folder)
+    done = history(folder)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     (step,) = [line for line in lines if "slower, +" in line and ".." in line and "drifts" not in line]
@@ -147,7 +137,7 @@ def test_a_case_is_chosen_by_its_name_a_part_of_it_or_a_pattern(
 def test_what_cannot_be_answered_is_one_line_and_exit_code_2(
     checkout: tuple[Path, list[str]], arguments: tuple[str, ...], message: str
 ) -> None:
-    done = bench(checkout[0], *arguments)
+    done = history(checkout[0], *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench: ")
     assert message in done.stderr
@@ -158,10 +148,10 @@ def test_since_leaves_out_what_was_measured_of_ancestors(checkout: tuple[Path, l
     folder, commits = checkout
     (series,) = document(folder, "stepped", "--since", commits[10])["series"]
     assert [point["commit"] for point in series["points"]] == commits[10:]
-    done = bench(folder, "--since", "HEAD~4")
+    done = history(folder, "--since", "HEAD~4")
     assert "needs 7 more runs" in done.stdout
     assert "left out: 35 runs of earlier commits" in done.stdout
-    nothing = bench(folder, "--since", commit_of_a_new_branch(folder))
+    nothing = history(folder, "--since", commit_of_a_new_branch(folder))
     assert nothing.returncode == 0
     assert "left out: 40 runs" in nothing.stdout
 
@@ -177,7 +167,7 @@ def test_outside_git_points_are_ordered_by_time_and_commits_are_marked(
     checkout: tuple[Path, list[str]], tmp_path: Path
 ) -> None:
     folder, commits = checkout
-    done = bench(tmp_path, "steady", "--results", str(folder / "results"))
+    done = history(tmp_path, "steady", "--results", str(folder / "results"))
     assert done.returncode == 0, done.stderr
     assert f"ordered by time where git does not know every commit: {commits[0][:10]}?" in done.stdout
     (series,) = document(tmp_path, "steady", "--results", str(folder / "results"))["series"]
@@ -209,7 +199,7 @@ def test_another_machine_is_a_row_of_its_own_and_no_commit_is_blamed(
     assert (change["run"], change["cases"]) == ("run-015", [STEADY.id, STEPPED.id])
     assert [len(series["points"]) for series in found["series"]] == [15] * 4
     assert not any(series["changes"] for series in found["series"])
-    text = bench(folder).stdout
+    text = history(folder).stdout
     before, after = f"@{change['before'][:6]}", f"@{change['after'][:6]}"
     assert f"environment {before} -> {after} of 2 cases from run-015: kernel: 1.0 -> 2.0" in text
     assert f"steady {before}" in text
@@ -221,7 +211,7 @@ def test_a_change_between_runs_of_one_commit_is_not_blamed_on_it(
     folder, kernel = place
     for number in range(20):
         a_run(folder, number, kernel(1), {STEADY: 2e-3 if number < 10 else 1e-3})
-    text = bench(folder).stdout
+    text = history(folder).stdout
     assert "steady faster, -50.0% (-50.0% to -50.0%) between runs of " in text
     assert "the code is not the cause" in text
 
@@ -234,7 +224,7 @@ def test_runs_that_are_unfinished_or_damaged_are_named_and_the_others_shown(
     unfinished = a_run(folder, 1, kernel(1), {STEADY: 1e-3}, INTERRUPTED)
     damaged = a_run(folder, 2, kernel(1), {STEADY: 1e-3})
     (damaged / "measurements.parquet").write_bytes(b"PAR1")
-    done = bench(folder)
+    done = history(folder)
     assert done.returncode == 0
     assert "needs 11 more runs" in done.stdout
     assert f"left out: results/{unfinished.name} is not complete: it is interrupted" in done.stdout
@@ -245,6 +235,6 @@ def test_runs_that_are_unfinished_or_damaged_are_named_and_the_others_shown(
 def test_nothing_but_unfinished_runs_is_exit_code_2(place: tuple[Path, Callable[[int], Environment]]) -> None:
     folder, kernel = place
     a_run(folder, 1, kernel(1), {STEADY: 1e-3}, INTERRUPTED)
-    done = bench(folder)
+    done = history(folder)
     assert done.returncode == 2
     assert "there is no complete run in results; results/run-001 is not complete" in done.stderr

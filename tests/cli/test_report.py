@@ -6,6 +6,9 @@ import re
 import struct
 from pathlib import Path
 
+from tests.support.launcher import FakeLaunches
+from tests.support.plug_in import as_written
+
 NOISY = {"base": 1.0, "other": 2.0}
 
 
@@ -13,9 +16,9 @@ def runs_of(draw, record, **machine):
     return record({name: draw(seed, factor) for seed, (name, factor) in enumerate(NOISY.items())}, **machine)
 
 
-def test_a_run_ends_with_the_path_of_its_page(bench, commit) -> None:
+def test_a_run_ends_with_the_path_of_its_page(faked, commit) -> None:
     commit(0.001)
-    done = bench("run", "work", "--load", "mine.py", "--launches", "1", "--budget", "0.2s")
+    done = faked(FakeLaunches(as_written), "run", "work", "--load", "mine.py", "--launches", "1", "--budget", "0.2s")
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.splitlines()[-1])
     assert path.name == "report.html"
@@ -24,11 +27,11 @@ def test_a_run_ends_with_the_path_of_its_page(bench, commit) -> None:
     assert re.search(r"<bdi>state</bdi></th><td><bdi>complete</bdi>", page)
 
 
-def test_two_revisions_have_one_page_with_their_verdict(bench, commit) -> None:
+def test_two_revisions_have_one_page_with_their_verdict(faked, commit) -> None:
     commit(0.001)
     commit(0.003)
     command = ("run", "work", "--load", "mine.py", "--launches", "3", "--budget", "0.5s", "--against", "HEAD~1..HEAD")
-    done = bench(*command)
+    done = faked(FakeLaunches(as_written), *command)
     assert done.returncode == 0, done.stderr
     page = Path(done.stdout.splitlines()[-1]).read_text()
     (said,) = re.findall("<h1>(.*?)</h1>", page)

@@ -21,7 +21,7 @@ from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial
 from harness.store.read import read_run
 from harness.store.write import append
-from tests.conftest import BENCH, environment
+from tests.support.command import BENCH, environment
 
 Record = Callable[..., Run]
 Bench = Callable[..., subprocess.CompletedProcess[str]]

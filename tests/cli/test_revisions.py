@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.store.read import read_run
+from tests.support.launcher import End, FakeLaunches, Script
+from tests.support.plug_in import as_written
 
-Bench = Callable[..., subprocess.CompletedProcess[str]]
-Start = Callable[..., subprocess.Popen[str]]
+Bench = Faked = Callable[..., subprocess.CompletedProcess[str]]
 Commit = Callable[..., str]
 MINE = ("work", "--load", "mine.py", "--budget", "0.5s", "--threads", "1")
 ALSO = """
@@ -114,30 +113,34 @@ def test_outside_a_checkout_there_are_no_revisions(place: Path, bench: Bench) ->
 
 
 def test_an_interrupted_pair_leaves_no_worktree_and_is_resumed_with_both_sides(
-    place: Path, bench: Bench, start: Start, commit: Commit
+    place: Path, faked: Faked, commit: Commit
 ) -> None:
     commit(0.001)
     arguments = ("run", *MINE, "--launches", "2", "--against", "HEAD")
-    with start(*arguments) as process:
-        for line in process.stderr or ():
-            if line.startswith("launch 1/2"):
-                break
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+    interrupted = FakeLaunches({"waits new": Script(end=End("turn", KeyboardInterrupt(), launch=1, round=2))})
+    assert faked(interrupted, *arguments).returncode == 130
     assert worktrees(place) == 1
-    folder = next((place / "results").glob("*-new"))
-    done = bench("run", "--resume", str(folder))
+    both = sorted((place / "results").iterdir())
+    before = [read_run(folder).trials for folder in both]
+    assert [len(trials) for trials in before] == [1, 1]
+    resumed = FakeLaunches()
+    done = faked(resumed, "run", "--resume", str(both[1]))
     assert done.returncode == 0, done.stderr
-    assert all(read_run(one).complete for one in (place / "results").iterdir())
+    assert all(read_run(one).complete for one in both)
+    assert len(resumed.opened) == 2  # the second launch of both sides
+    for folder, trials in zip(both, before, strict=True):
+        after = read_run(folder).trials
+        assert [trial.launch for trial in after] == [0, 1]
+        assert repr(after[:1]) == repr(trials)
 
 
 def test_bisect_names_the_commit_that_made_it_slower_and_skips_what_fails(
-    place: Path, bench: Bench, commit: Commit
+    place: Path, faked: Faked, commit: Commit
 ) -> None:
     good = commit(0.001)
     commit("1/0")
     slower = commit(0.003)
-    done = bench("bisect", *MINE, "--launches", "3", "--against", f"{good}..HEAD")
+    done = faked(FakeLaunches(as_written), "bisect", *MINE, "--launches", "3", "--against", f"{good}..HEAD")
     assert "It takes 1/0: skipped: it fails" in done.stdout
     last = done.stdout.splitlines()[-1]
     assert last.startswith("the first slower commit is one of: ")

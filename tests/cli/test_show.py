@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,12 @@ from typing import Any
 import pytest
 from rich.text import Text
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import COMPLETE, INTERRUPTED
-from harness.core.suite import Policy
 from harness.core.trial import CRASHED, OK, SKIPPED, Sample, Trial
-from harness.detect import detect
-from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from harness.store.write import new_run_id
+from tests.support.command import BENCH
+from tests.support.runs import ON_CPU, here, recorded_run
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 LOG = "\n".join(["first words", *map(str, range(20)), "last words"])
@@ -59,22 +56,18 @@ def stored(
         cases.setdefault(trial.case.group, {})[trial.case] = None
     groups = [Group(name, "plain", tuple(map(PlannedCase, mine))) for name, mine in cases.items()]
     known = {"host": "box", "git_commit": "0123456789abcdef", "git_dirty": True}
-    environment = replace(detect(), **{**known, **(machine or {})})
-    folder = create_run(
+    run = recorded_run(
         Path("results"),
-        run_id or new_run_id("work"),
         groups,
-        Policy(launches=3, device="cpu", mode="host", threads=1),
-        environment,
+        trials,
+        run_id=run_id,
+        policy=replace(ON_CPU, launches=3),
+        environment=here(**{**known, **(machine or {})}),
+        state=state,
         command=["/usr/bin/bench", "run", "work", "--seq", "64,128"],
-        sources=[],
-        tags={},
         revision=revision,
     )
-    for trial in trials:
-        append(folder, trial)
-    write_tables(folder, read_run(folder).meta, trials, summarise(groups, trials), state)
-    return folder
+    return run.folder
 
 
 def test_a_run_is_shown_again_with_what_it_was_and_plots_of_it(place: Path, bench: Bench) -> None:
@@ -191,9 +184,7 @@ def test_on_a_terminal_there_is_colour_and_every_plot_fits(place: Path, width: i
     parent, child = pty.openpty()
     variables = {**os.environ, "COLUMNS": str(width), "TERM": "xterm-256color"}
     variables.pop("NO_COLOR", None)
-    running = subprocess.Popen(
-        [str(Path(sys.executable).with_name("bench")), "show"], stdout=child, stderr=child, env=variables
-    )
+    running = subprocess.Popen([BENCH, "show"], stdout=child, stderr=child, env=variables)
     os.close(child)
     content = b""
     try:

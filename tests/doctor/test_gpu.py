@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.probes.nvml_stand_in import NO_ENERGY, NO_EVENT_REASONS, NO_FIELDS, NO_MARGIN, NO_THIRD_PROCESSES, StandIn
 from tests.probes.test_nvml_report import OPTIONAL
+from tests.support.command import bench
 
 NOT_SUPPORTED, NO_PERMISSION, DRIVER_NOT_LOADED = 3, 4, 9
 NAME = "NVIDIA H100 80GB HBM3"
@@ -223,11 +223,8 @@ def test_the_command_prints_what_the_driver_says_and_starts_no_program(newest: S
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
     tool.chmod(0o755)
-    bench = str(Path(sys.executable).with_name("bench"))
     path = f"{tmp_path}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [bench, "doctor"], env={**newest.environment, "PATH": path}, capture_output=True, text=True, cwd=tmp_path
-    )
+    done = bench("doctor", cwd=tmp_path, **{**newest.environment, "PATH": path})
     assert f"2 x {NAME}" in done.stdout
     assert "GPU 1: off: each run starts the driver anew" in done.stdout
     assert not (tmp_path / "started").exists()

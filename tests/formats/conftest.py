@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import COMPLETE, Run
-from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
-from harness.store.read import read_run
-from harness.store.write import create_run, write_tables
+from tests.support.runs import ON_CPU, recorded_run
 
 POINT = (("n", 4), ("causal", False), ("dtype", "bf16"))
 HOSTILE = "=1+1|`id`\\|<b>*_x_* @all #1 [a](b)"
@@ -40,10 +37,8 @@ TRIALS = [
 
 
 def stored(results: Path, trials: list[Trial], state: str = COMPLETE) -> Run:
-    policy = Policy(launches=2, device="cpu", mode="host", threads=1)
-    folder = create_run(results, "work-1", [GROUP], policy, detect(), command=["bench"], sources=[], tags={"k": "v"})
-    write_tables(folder, read_run(folder).meta, trials, summarise([GROUP], trials), state)
-    return read_run(folder)
+    policy = replace(ON_CPU, launches=2)
+    return recorded_run(results, [GROUP], trials, run_id="work-1", policy=policy, state=state, tags={"k": "v"})
 
 
 @pytest.fixture

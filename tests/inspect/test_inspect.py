@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,27 +17,15 @@ from harness.core.errors import UsageError
 from harness.inspect.architectures import ARCHITECTURES
 from harness.resolve import resolve_run
 from harness.store.read import read_run
+from tests.support import command
 
-BENCH = str(Path(sys.executable).with_name("bench"))
 NVIDIA = ("sm_80", "sm_90", "sm_100")
 ALL = (*NVIDIA, "gfx942")
 PlugIn = Callable[..., str]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(folder), "COLUMNS": "120", "TRITON_INTERPRET": "1"}
-
-
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (BENCH, *arguments),
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return command.bench(*arguments, cwd=folder, TRITON_INTERPRET="1")
 
 
 @pytest.fixture(scope="module")
@@ -219,10 +205,8 @@ def test_two_kernels_of_one_name_are_refused(tmp_path: Path, plug_in: PlugIn) ->
 
 def test_an_interrupted_inspection_leaves_nothing(tmp_path: Path, plug_in: PlugIn) -> None:
     mine = plug_in(tmp_path, "copy", "spills", "product")
-    command = (BENCH, "inspect", "work", "--load", mine, "--arch", ",".join(ARCHITECTURES))
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    arguments = ("inspect", "work", "--load", mine, "--arch", ",".join(ARCHITECTURES))
+    process = command.start(*arguments, cwd=tmp_path, TRITON_INTERPRET="1")
     deadline = time.monotonic() + 60
     while not (children := psutil.Process(process.pid).children(recursive=True)):
         assert time.monotonic() < deadline

@@ -1,4 +1,7 @@
-"""What a workload examines beyond its check: once a run, and a fault found there is a fault of the case."""
+"""What a workload examines beyond its check: a fault found there is a fault of the case.
+
+That it does so once a run is in ``test_trials``.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def test_a_workload_examines_each_case_once_and_rejects_what_it_finds(
     place: Path, bench: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     (place / "mine.py").write_text(PLUG_IN)
-    done = bench("run", "work", "--load", "mine.py", "--launches", "3", "--budget", "0.3s", "--json")
+    done = bench("run", "work", "--load", "mine.py", "--launches", "1", "--budget", "0.1s", "--json")
     assert done.returncode == 1, done.stderr
     (group,) = json.loads(done.stdout)["groups"]
     rows = {row["implementation"]: row for row in group["rows"]}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -13,8 +10,8 @@ import pytest
 from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, TIMEOUT, Trial
 from harness.store.read import read_run
+from tests.support.command import bench
 
-BENCH = Path(sys.executable).with_name("bench")
 PLUG_IN = '''
 from __future__ import annotations
 import os
@@ -108,9 +105,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     place = tmp_path_factory.mktemp("gang")
     (place / "mine.py").write_text(PLUG_IN)
     options = ("--load", "mine.py", "--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2")
-    environment = {**os.environ, "TMPDIR": str(place)}
-    command = (BENCH, "run", "work", *options)
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = bench("run", "work", *options, cwd=place)
     assert done.returncode == 1, done.stderr
     assert [one for one in psutil.process_iter() if carries(one, str(place))] == []
     (folder,) = (place / "results").iterdir()

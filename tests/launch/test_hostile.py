@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from functools import cached_property
@@ -21,13 +20,13 @@ from harness.core.errors import EXIT_FAILED, EXIT_HARNESS, EXIT_USAGE
 from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, OOM, SKIPPED, TIMEOUT
 from harness.store.read import read_run
+from tests.support.command import BENCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Start = Callable[..., "Bench"]
 
-BENCH = Path(sys.executable).with_name("bench")
 PLUG_IN = Path(__file__).with_name("hostile.py")
 # How long a run may take on a busy machine, and how long its processes may take to notice that it is gone.
 PATIENCE_S, NOTICE_S = 120.0, 10.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import socket
 import subprocess
@@ -22,18 +21,15 @@ from harness.core.trial import CRASHED, ERROR, OK, TIMEOUT
 from harness.launch import agent
 from harness.launch.peer import Peer
 from harness.store.read import read_run
-from tests.launch.test_gang import BENCH, PLUG_IN, carries, trial, values
+from tests.launch.test_gang import PLUG_IN, carries, trial, values
+from tests.support import command
 
 HERE = socket.gethostname()
 
 
 def start(place: Path, name: str, *options: str) -> subprocess.Popen[str]:
     """Start the command of one host."""
-    command = (BENCH, "run", "work", "--load", "mine.py", "--results", name, *options)
-    environment = {**os.environ, "TMPDIR": str(place)}
-    return subprocess.Popen(
-        command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return command.start("run", "work", "--load", "mine.py", "--results", name, *options, cwd=place)
 
 
 def meeting_place() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Turns: one worker runs, the others are stopped, and the order is drawn afresh from the seed."""
+"""Turns of real workers: one runs, the others are stopped; ``test_schedule`` has the order of turns."""
 
 from __future__ import annotations
 
@@ -9,45 +9,33 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.core.case import Case, Group, PlannedCase
-from harness.core.suite import Policy
-from harness.core.trial import OK, Trial
-from harness.launch.energy import Energy
+from harness.catalog import load_catalog
+from harness.core.suite import Policy, Selection
+from harness.core.trial import ERROR, OK
+from harness.detect import detect
 from harness.launch.fork_server import ForkServer
-from harness.launch.remote import Worker
-from harness.launch.rounds import Turns, run_group
+from harness.launch.hosts import ALONE
+from harness.launch.launcher import Launcher, WorkerSpec
 from harness.launch.side import Side
+from harness.plan import make_plan
+from tests.support.launcher import End, FakeLaunches, Script, calibration
 
-POINT = (("duration", 1e-3), ("bytes", 1 << 20), ("percent", 0.02))
+CONVERSATION: tuple[tuple[str, dict[str, float]], ...] = (
+    ("prepare", {}),
+    ("reference", {}),
+    ("check", {}),
+    ("memory", {}),
+    ("executed", {}),
+    ("warm_up", {"limit_s": 0.1}),
+    ("turn", {"round": 0, "slice_s": 0.01}),
+    ("recheck", {}),
+)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     with ForkServer(1, tmp_path_factory.mktemp("launch"), Side()) as server:
         yield server
-
-
-def worker(server: ForkServer, folder: Path) -> Worker:
-    spec = {"workload": "calibration", "implementation": "noop", "params": dict(POINT), "device": "cpu", "mode": "host"}
-    rest = {"threads": 1, "seed": 0, "reference": str(folder / "reference")}
-    return server.fork({**spec, **rest}, 0, 60)
-
-
-def run(
-    server: ForkServer, folder: Path, names: list[str], *, interleaved: bool = True, seed: int = 0
-) -> tuple[list[Trial], list[str]]:
-    """Run calibration cases for one launch; return the trials, and the cases in the order of their turns."""
-    order: list[str] = []
-
-    def report(case: str, doing: str, share: float) -> None:
-        if doing == "turn":
-            order.append(case.partition("[")[0].partition("/")[2])
-
-    planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in names)
-    policy = Policy(launches=1, budget_s=0.5, device="cpu", mode="host", threads=1, seed=seed)
-    group = Group("calibration[x]", "twin_a", planned, interleaved)
-    turns = Turns([server], 0, policy, folder, Energy(policy), report)
-    return [trial for _, trial in run_group(turns, group, [(0, one) for one in planned])], order
 
 
 def wait_until_stopped(process: psutil.Process) -> None:
@@ -62,7 +50,7 @@ def test_a_server_that_forks_has_one_thread(server: ForkServer) -> None:
 
 
 def test_a_worker_is_stopped_between_its_turns_and_gone_at_its_end(server: ForkServer, tmp_path: Path) -> None:
-    one = worker(server, tmp_path)
+    one = server.fork(calibration("noop", tmp_path), 0, 60)
     process = psutil.Process(one._pid)
     for order in ("prepare", "reference"):
         one.ask(order)
@@ -76,12 +64,10 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOSTILE_FOLDER", str(tmp_path))
-    spec = {"workload": "calibration", "implementation": "counts_elsewhere", "params": dict(POINT), "device": "cpu"}
     plug_in = str(Path(__file__).with_name("hostile.py"))
-    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": str(tmp_path / "reference")}
     count = tmp_path / "count"
     with ForkServer(1, tmp_path, Side(sources=(plug_in,))) as own:
-        one = own.fork({**spec, **rest}, 0, 60)
+        one = own.fork(calibration("counts_elsewhere", tmp_path), 0, 60)
         for order in ("prepare", "reference", "check"):
             one.ask(order)
         for turn in range(20):  # until the process has come up
@@ -96,41 +82,48 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
     assert "left 1 process(es) running" in one.message
 
 
-def test_every_case_has_one_turn_a_round_in_an_order_that_varies(server: ForkServer, tmp_path: Path) -> None:
-    names = ["twin_a", "twin_b", "noop"]
-    trials, order = run(server, tmp_path, names)
-    assert [trial.status for trial in trials] == [OK, OK, OK]
-    rounds = [order[i : i + 3] for i in range(0, 9, 3)]
-    assert all(sorted(turn) == sorted(names) for turn in rounds)
-    longer = [tuple(order[i : i + 3]) for i in range(0, len(order) - 3, 3)]
-    assert len(set(longer)) > 1
+def test_the_same_seed_gives_the_same_inputs_and_another_seed_others(server: ForkServer, tmp_path: Path) -> None:
+    catalog, policy = load_catalog(), Policy(device="cpu", threads=1, mode="host")
+    (group,) = make_plan(catalog, [Selection("attention", ("naive",), {"seq": "64"})], policy, detect()).groups
+    errors = []
+    for place, seed in enumerate((1, 1, 2)):
+        reference = str(tmp_path / str(place))
+        worker = server.fork(
+            WorkerSpec("attention", "naive", group.cases[0].case.params, "cpu", "host", 1, seed, reference), 0, 60
+        )
+        worker.ask("prepare")
+        errors += [sample.value for sample in worker.ask("check") if sample.metric == "rms_error"]
+        worker.finish()
+    assert errors[0] == errors[1] != errors[2]
 
 
-def test_the_seed_fixes_the_order(server: ForkServer, tmp_path: Path) -> None:
-    names = ["twin_a", "twin_b", "noop"]
-    orders = [run(server, tmp_path, names, seed=seed)[1][:9] for seed in (5, 5, 6)]
-    assert orders[0] == orders[1] != orders[2]
+def told(launcher: Launcher, spec: WorkerSpec, end: str) -> list[tuple[str, bool, set[str]]]:
+    """Give a worker every order of a launch, and then its end; return its status and the metrics after each."""
+    worker, found = launcher.fork(spec, 0, 60), []
+    for order, arguments in CONVERSATION:
+        metrics = {sample.metric for sample in worker.ask(order, **arguments)}
+        found.append((worker.status, worker.alive, metrics))
+    getattr(worker, end)()
+    return [*found, (worker.status, worker.alive, set())]
 
 
-def test_cases_that_do_not_fit_side_by_side_run_one_after_the_other_and_say_so(
-    server: ForkServer, tmp_path: Path
-) -> None:
-    trials, order = run(server, tmp_path, ["twin_a", "twin_b"], interleaved=False)
-    assert order == sorted(order)
-    for trial in trials:
-        timed = [sample for sample in trial.samples if sample.metric == "time"]
-        assert timed
-        assert all("not_interleaved" in sample.flags for sample in timed)
+@pytest.mark.parametrize("end", ["finish", "kill"])
+def test_the_fake_worker_of_other_tests_does_as_a_real_one(server: ForkServer, tmp_path: Path, end: str) -> None:
+    spec = calibration("noop", tmp_path)
+    with FakeLaunches()(1, tmp_path, Side(), ALONE) as fake:
+        real, faked = told(server, spec, end), told(fake, spec, end)
+    assert [one[:2] for one in faked] == [one[:2] for one in real]
+    assert all(one[2] <= other[2] for one, other in zip(faked, real, strict=True))
+    assert faked[-1][:2] == (OK, False)
 
 
-def test_each_instrument_has_a_pass_of_its_own(server: ForkServer, tmp_path: Path) -> None:
-    """Memory before anything is timed; energy after everything is, of all cases; the check again at the end."""
-    passes: list[str] = []
-    planned = tuple(PlannedCase(Case("calibration", name, POINT)) for name in ("noop", "twin_a"))
-    policy = Policy(launches=1, budget_s=0.2, device="cpu", mode="host", threads=1)
-    turns = Turns([server], 0, policy, tmp_path, Energy(policy), lambda case, doing, share: passes.append(doing))
-    list(run_group(turns, Group("calibration[y]", "noop", planned), [(0, one) for one in planned]))
-    first = ["prepare", "check", "memory", "warm_up"]
-    assert passes[: 1 + 2 * len(first)] == ["reference", *first, *first]
-    assert passes[-4:] == ["energy", "recheck", "energy", "recheck"]
-    assert set(passes[1 + 2 * len(first) : -4]) == {"turn"}
+def test_a_fake_worker_that_fails_ends_as_a_real_one(server: ForkServer, tmp_path: Path) -> None:
+    spec = calibration("noop", tmp_path)
+    with FakeLaunches({"noop": Script(end=End("check", "error: never prepared"))})(1, tmp_path, Side(), ALONE) as fake:
+        for launcher in (server, fake):
+            one = launcher.fork(spec, 0, 60)
+            one.ask("check")
+            before = one.status, bool(one.message), one.alive
+            one.finish()
+            one.kill()
+            assert (one.status, bool(one.message), one.alive) == before == (ERROR, True, False)

@@ -13,6 +13,7 @@ from harness.launch.fork_server import ForkServer
 from harness.launch.side import Side
 from harness.probes.machine import Machine
 from harness.probes.wallclock import WallClock, resolution_s
+from tests.support.launcher import calibration
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
 
 def memory(server: ForkServer, folder: Path, implementation: str, size: int) -> dict[str, float]:
     """Return what the memory pass reads in a worker of its own."""
-    params = {"duration": 1e-3, "bytes": size, "percent": 0.02}
-    spec = {"workload": "calibration", "implementation": implementation, "params": params, "device": "cpu"}
-    rest = {"mode": "host", "threads": 1, "seed": 0, "reference": str(folder / "reference")}
-    worker = server.fork({**spec, **rest}, 0, 60)
+    worker = server.fork(calibration(implementation, folder, bytes=size), 0, 60)
     worker.ask("prepare")
     samples = worker.ask("memory")
     worker.finish()

@@ -12,16 +12,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.ceilings import Ceilings
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
-from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from tests.support.runs import ON_CPU, here, recorded_run
 
 SIZES = (256, 512, 1024)
 
@@ -128,22 +125,15 @@ def study_run(tmp_path: Path) -> Callable[..., Run]:
                     continue
                 for launch in range(launches):
                     trials.append(Trial(case, launch, OK, samples=_samples(each[place], launch, extra or {})))
-        folder = create_run(
+        return recorded_run(
             tmp_path / "results",
-            new_run_id("work"),
             groups,
-            policy or Policy(launches=launches, device="cpu", threads=1, mode="host"),
-            replace(detect(), git_dirty=False, **machine),
+            [Launch(0, "", {"torch_threads": 1}), *trials],
+            policy=policy or replace(ON_CPU, launches=launches),
+            environment=here(**machine),
             command=["bench", "run", "work"],
-            sources=[],
             tags=tags or {},
             ceilings=ceilings,
         )
-        append(folder, Launch(0, "", {"torch_threads": 1}))
-        for trial in trials:
-            append(folder, trial)
-        run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), COMPLETE)
-        return read_run(folder)
 
     return write

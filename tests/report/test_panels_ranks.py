@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.analysis.rows import result_tables
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
 from harness.formats import markdown
 from harness.report.figure import Figure
 from harness.report.html import Html
@@ -25,8 +21,7 @@ from harness.report.notebook import as_plotly
 from harness.report.page import render_page
 from harness.report.panels import efficiency, guessing, scaling, table, time_split
 from harness.report.study import Study, build_study
-from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from tests.support.runs import recorded_run
 
 # What a profile says of a step of two ranks.
 SPLIT = {
@@ -70,21 +65,7 @@ def study(tmp_path: Path) -> Callable[..., Study]:
                     ]
                 trials.append(Trial(case, launch, OK, samples=samples))
         policy = Policy(launches=2, device="cpu", threads=4, mode="host")
-        folder = create_run(
-            tmp_path / "results",
-            new_run_id("work"),
-            groups,
-            policy,
-            replace(detect(), git_dirty=False),
-            command=["bench"],
-            sources=[],
-            tags={},
-        )
-        for event in (Launch(0, "", {}), *trials):
-            append(folder, event)
-        run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), COMPLETE)
-        return build_study([read_run(folder)])
+        return build_study([recorded_run(tmp_path / "results", groups, [Launch(0, "", {}), *trials], policy=policy)])
 
     return write
 

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.ceilings import Ceilings
 from harness.core.environment import Gpu
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Rest, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
 from harness.report.figure import Figure
 from harness.report.html import Html
 from harness.report.notebook import as_plotly
@@ -26,8 +24,7 @@ from harness.report.page import render_page
 from harness.report.panels import accuracy, distributions, energy, memory, roofline, timeline, training
 from harness.report.samples import thinned
 from harness.report.study import Study, build_study
-from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from tests.support.runs import here, recorded_run
 
 MINE = (roofline, memory, energy, accuracy, training, distributions, timeline)
 H100 = Gpu(0, "NVIDIA H100 80GB HBM3", "GPU-1", (9, 0), 80 << 30, 79 << 30)
@@ -61,22 +58,14 @@ def study(tmp_path: Path) -> Callable[..., Study]:
             groups.append(Group(planned[0].case.group, next(iter(cases)), planned))
             for name, one in cases.items():
                 trials += _trials(named[name], one)
-        folder = create_run(
+        return recorded_run(
             tmp_path / "results",
-            new_run_id("work"),
             groups,
-            policy,
-            replace(detect(), git_dirty=False, **machine),
-            command=["bench"],
-            sources=[],
-            tags={},
+            [Launch(0, "", {}), *rests, *trials],
+            policy=policy,
+            environment=here(**machine),
             ceilings=ceilings,
         )
-        for event in (Launch(0, "", {}), *rests, *trials):
-            append(folder, event)
-        found = read_run(folder)
-        write_tables(folder, found.meta, found.trials, summarise(found.groups, found.trials, found.context), COMPLETE)
-        return read_run(folder)
 
     def build(
         *runs: Mapping[int, Cases],

@@ -11,13 +11,14 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE
+from harness.core.run import COMPLETE, RUNNING
 from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
 from harness.detect import detect
 from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from harness.store.write import append, new_run_id, write_tables
+from tests.support.runs import recorded_run
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
 GROUP = Group("work[n=4,causal=false]", "plain", (PlannedCase(CASE, Cost(8.0, 16.0), memory=64),))
@@ -29,16 +30,8 @@ TRIALS = [
 
 
 def new_run(folder: Path) -> Path:
-    return create_run(
-        folder,
-        new_run_id("work/../x"),
-        [GROUP],
-        POLICY,
-        detect(),
-        command=["bench", "run"],
-        sources=["f.py"],
-        tags={"k": "v"},
-    )
+    name = new_run_id("work/../x")
+    return recorded_run(folder, [GROUP], [], run_id=name, policy=POLICY, state=RUNNING, sources=["f.py"]).folder
 
 
 def test_a_run_is_read_back_from_its_journal_and_from_its_tables_alike(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,9 @@ from harness.core.suite import Policy
 from harness.core.summary import RunSummary
 from harness.core.trial import OK, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
 from harness.store.read import read_run
 from harness.store.summary import read_summary, summaries
-from harness.store.write import create_run, write_tables
+from tests.support.runs import here, recorded_run
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
 GROUP = Group(CASE.group, "plain", (PlannedCase(CASE, Cost(8.0, 16.0)),))
@@ -27,12 +25,11 @@ COMMIT = "0123456789" * 4
 
 
 def a_run(results: Path, name: str, state: str = COMPLETE) -> Path:
-    environment = replace(detect(), git_commit=COMMIT, git_dirty=True)
-    folder = create_run(results, name, [GROUP], POLICY, environment, command=["bench"], sources=[], tags={})
+    environment = here(git_commit=COMMIT, git_dirty=True)
     samples = [Sample("time", 1e-3 * (1 + 0.01 * r), r, 0, "a,b") for r in range(8)] + [Sample("max_abs_error", 0.5)]
     trials = [Trial(CASE, launch, OK, samples=samples) for launch in range(2)]
-    write_tables(folder, read_run(folder).meta, trials, summarise([GROUP], trials), state)
-    return folder
+    run = recorded_run(results, [GROUP], trials, run_id=name, policy=POLICY, environment=environment, state=state)
+    return run.folder
 
 
 def edit(folder: Path, **fields: object) -> None:

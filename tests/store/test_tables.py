@@ -16,8 +16,7 @@ import pytest
 
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE, Run
-from harness.core.suite import Policy
+from harness.core.run import COMPLETE, RUNNING, Run
 from harness.core.trial import CRASHED, OK, Sample, Trial
 from harness.detect import detect
 from harness.store.merge import merge
@@ -25,7 +24,8 @@ from harness.store.read import read_run
 from harness.store.sources import gathered
 from harness.store.summary import read_summary
 from harness.store.tables import Tables, read_tables
-from harness.store.write import append, create_run, write_tables
+from harness.store.write import append, write_tables
+from tests.support.runs import recorded_run
 
 Record = Callable[..., Run]
 TIMES = {"base": [[1e-3, 2e-3], [3e-3]], "new": [[4e-3]]}
@@ -279,11 +279,10 @@ def test_merging_overwrites_nothing_and_leaves_nothing_half_done(record: Record,
 def write_one(results: Path, number: int) -> None:
     case = Case("work", f"writer_{number}", (("n", 4),))
     group = Group(case.group, case.implementation, (PlannedCase(case),))
-    folder = create_run(results, f"run-{number}", [group], Policy(), detect(), command=[], sources=[], tags={})
-    trial = Trial(case, 0, OK, samples=[Sample("time", float(number * SAMPLES + i), i) for i in range(SAMPLES)])
-    append(folder, trial)
-    if number % 2:  # every other one is killed before its tables are written
-        write_tables(folder, read_run(folder).meta, [trial, Trial(case, 1, CRASHED)], [], COMPLETE)
+    trials = [Trial(case, 0, OK, samples=[Sample("time", float(number * SAMPLES + i), i) for i in range(SAMPLES)])]
+    trials += [Trial(case, 1, CRASHED)] if number % 2 else []
+    state = COMPLETE if number % 2 else RUNNING  # every other one is killed before its tables are written
+    recorded_run(results, [group], trials, run_id=f"run-{number}", measurements=[], state=state)
 
 
 def test_of_processes_that_write_at_once_every_sample_is_found(tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,8 +22,8 @@ from implementations.decoding._source import checkpoint
 from implementations.decoding._training import train_heads
 from implementations.decoding._tree import Tree
 from tests.implementations.decoding import small
+from tests.support.command import bench
 
-BENCH = Path(sys.executable).with_name("bench")
 LLAMA = small.model()
 
 
@@ -229,7 +226,6 @@ def test_heads_of_an_interrupted_training_are_gone_on_with():
         (("medusa", "--seed", "x"), "--seed x: expected a whole number"),
     ],
 )
-def test_a_training_that_cannot_be_is_refused_in_a_line(arguments, words):
-    command = (BENCH, "heads", "train", *arguments)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def test_a_training_that_cannot_be_is_refused_in_a_line(arguments, words, tmp_path):
+    done = bench("heads", "train", *arguments, cwd=tmp_path)
     assert (done.returncode, words in done.stderr, len(done.stderr.splitlines())) == (2, True, 1), done.stderr

@@ -1,0 +1,125 @@
+"""What the schedule of a run needs of its processes: a launcher that starts workers, and a handle of each worker.
+
+``ForkServer`` is the launcher of a real run. Whatever else has these methods will do, so that the schedule can be
+tested without a process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from harness.core.axis import Scalar
+    from harness.core.trial import Sample
+    from harness.launch.hosts import Hosts
+    from harness.launch.side import Side
+
+    # Threads of a worker, the folder that the run keeps for a while, the side, and the hosts.
+    OpenLauncher = Callable[[int, Path, Side, Hosts], "Launcher"]
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """What a worker is told of its case: by the schedule first, then by the launcher, then by the hosts.
+
+    Attributes:
+        params: the values of the case's point by axis.
+        device: ``cpu`` or ``cuda:N``.
+        mode: what a CUDA sample is.
+        threads: of each rank.
+        seed: of the inputs.
+        reference: the path of the reference files without ``.<draw>``.
+        world_size: the ranks.
+        sources: files of the user's own that the catalog is loaded with.
+        planted: share of its time by which each step is made longer.
+        revision: whether the content is another revision's, which may lack the case.
+        gang: the number by which other hosts know the ranks; 0 if all are on this host.
+        store: the URL where the ranks meet; empty for a file beside the reference.
+        interface: the network interface over which they do; empty for the loopback.
+        elsewhere: the rank and the host of each that is on another host.
+    """
+
+    workload: str
+    implementation: str
+    params: Mapping[str, Scalar]
+    device: str
+    mode: str
+    threads: int
+    seed: int
+    reference: str
+    world_size: int = 1
+    sources: tuple[str, ...] = ()
+    planted: float = 0.0
+    revision: bool = False
+    gang: int = 0
+    store: str = ""
+    interface: str = ""
+    elsewhere: tuple[tuple[int, str], ...] = ()
+
+
+class WorkerHandle(Protocol):
+    """The process of a case.
+
+    Attributes:
+        status: ``ok`` until something went wrong.
+        message: what did.
+        steady: whether times had settled when warming up ended.
+        executed: what a step ran, once it was asked for.
+        flags: warnings about all samples.
+        active_s: the time that the worker has spent on orders, in seconds.
+    """
+
+    status: str
+    message: str
+    steady: bool
+    executed: tuple[str, ...]
+    flags: tuple[str, ...]
+    active_s: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker can take another order."""
+
+    def ask(self, name: str, **arguments: Any) -> list[Sample]:
+        """Give the worker the turn for one order, and return its samples; a failure is left in ``status``."""
+
+    def finish(self) -> None:
+        """Let the worker end in order; what it leaves running is a failure."""
+
+    def kill(self) -> None:
+        """End the worker at once; its status stays."""
+
+    def log_tail(self) -> str:
+        """Return the end of what the worker wrote."""
+
+
+class Launcher(Protocol):
+    """One launch of a side, for as long as it is open; leaving it ends all its workers."""
+
+    @property
+    def side(self) -> Side:
+        """The version of the code under test that its workers run."""
+
+    @property
+    def runtime(self) -> dict[str, Any]:
+        """The settings of torch in this launch; waits until it is up, and raises HarnessError if it does not start."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def fork(self, spec: WorkerSpec, memory_limit: int, timeout_s: float) -> WorkerHandle:
+        """Start a worker that waits for its first order.
+
+        Args:
+            spec: what it is told of its case.
+            memory_limit: bytes that it may allocate; 0 for no limit.
+            timeout_s: time that all its orders may take together.
+
+        Raises:
+            HarnessError: the launch is gone.
+        """

@@ -1,0 +1,1 @@
+"""What tests of several rooms need: the command, recorded runs, and a launcher without processes."""

@@ -1,0 +1,69 @@
+"""Runs with numbers that the test knows, recorded as ``bench run`` would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.summary import summarise
+from harness.core.case import Group
+from harness.core.environment import Environment
+from harness.core.measurement import Measurement
+from harness.core.run import COMPLETE, RUNNING, Run
+from harness.core.suite import Policy
+from harness.core.trial import Launch, Rest, Trial
+from harness.detect import detect
+from harness.store.read import read_run
+from harness.store.write import append, create_run, new_run_id, write_tables
+
+ON_CPU = Policy(device="cpu", threads=1, mode="host")
+
+
+def here(**changes: Any) -> Environment:
+    """Return the environment of this machine, at a clean commit, with some changes."""
+    return replace(detect(), **{"git_dirty": False, **changes})
+
+
+def recorded_run(
+    results: Path,
+    groups: Sequence[Group],
+    events: Iterable[Launch | Rest | Trial],
+    *,
+    run_id: str = "",
+    policy: Policy = ON_CPU,
+    environment: Environment | None = None,
+    measurements: Sequence[Measurement] | None = None,
+    state: str = COMPLETE,
+    started_at: str = "",
+    **described: Any,
+) -> Run:
+    """Record a run in a folder of results, and read it back.
+
+    Args:
+        results: the folder of the results.
+        groups: what was planned.
+        events: what happened, in order.
+        run_id: the name of its folder.
+        policy: how it was measured.
+        environment: of this machine by default.
+        measurements: what came out; by default what the trials come to.
+        state: in which it ended; a run that is still running has no tables.
+        started_at: the moment in ISO 8601; now by default.
+        described: what else :func:`create_run` is told: command, sources, tags, revision, ceilings.
+    """
+    told = {"command": ["bench"], "sources": [], "tags": {}, **described}
+    folder = create_run(results, run_id or new_run_id("work"), groups, policy, environment or here(), **told)
+    trials = []
+    for event in events:
+        trials += [event] if isinstance(event, Trial) else []
+        if state != COMPLETE or not isinstance(event, Trial):  # the journal of a complete run is gone
+            append(folder, event)
+    run = read_run(folder)
+    if state == RUNNING:
+        return run
+    meta = {**run.meta, "started_at": started_at or run.meta["started_at"]}
+    rows = summarise(groups, trials, run.context) if measurements is None else measurements
+    write_tables(folder, meta, trials, rows, state)
+    return read_run(folder)
