@@ -16,9 +16,11 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.environment import Environment
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
+from harness.core.variant import Variant
 from harness.detect import detect
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
@@ -90,30 +92,28 @@ def record(tmp_path: Path) -> Callable[..., Run]:
         extra: Mapping[str, float] | None = None,
         results: Path | None = None,
         state: str = COMPLETE,
-        revision: Mapping[str, Any] | None = None,
+        variant: Variant | None = None,
         runtime: Mapping[str, Any] | None = None,
         policy: Policy | None = None,
         **machine: Any,
     ) -> Run:
         environment: Environment = replace(detect(), git_dirty=False, **machine)
         group = Group("work[n=4]", "base", tuple(PlannedCase(Case("work", name, POINT)) for name in times))
-        folder = create_run(
-            results or tmp_path / "results",
+        description = RunDescription(
             new_run_id("work"),
-            [group],
+            (group,),
             policy or Policy(device="cpu", threads=1, mode="host"),
             environment,
-            command=["bench"],
-            sources=[],
-            tags={},
-            revision=revision,
+            command=("bench",),
+            variant=variant,
         )
+        folder = create_run(results or tmp_path / "results", description)
         append(folder, Launch(0, "", {"torch_threads": 1, **(runtime or {})}))
         for name, those in times.items():
             for trial in trials(name, those, extra or {}):
                 append(folder, trial)
         run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
+        write_tables(run, summarise(run.groups, run.trials), state)
         return read_run(folder)
 
     return write

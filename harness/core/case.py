@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.core.field_types import checked
 from harness.core.workload import Cost
 
 if TYPE_CHECKING:
@@ -114,7 +115,11 @@ def group_to_json(group: Group) -> dict[str, Any]:
 
 
 def group_from_json(data: dict[str, Any]) -> Group:
-    """Rebuild a group from :func:`group_to_json`."""
+    """Rebuild a group from :func:`group_to_json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing, or of another type.
+    """
     planned = tuple(
         PlannedCase(
             case_from_json(item["case"]),
@@ -128,7 +133,7 @@ def group_from_json(data: dict[str, Any]) -> Group:
         )
         for item in data["cases"]
     )
-    return Group(data["id"], data["baseline"], planned, data["interleaved"])
+    return checked(Group(data["id"], data["baseline"], planned, data["interleaved"]))
 
 
 def case_from_json(data: dict[str, Any]) -> Case:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
@@ -88,19 +89,12 @@ def write_run(results: Path) -> Path:
         )
         for launch in range(LAUNCHES):
             trials += [trial(case, launch, 1e-6 * size ** (1.5 - 0.1 * rank), noise) for rank, case in enumerate(cases)]
-    folder = create_run(
-        results,
-        new_run_id("work"),
-        groups,
-        Policy(launches=LAUNCHES, device="cpu", threads=1, mode="host"),
-        detect(),
-        command=["bench", "run", "work"],
-        sources=[],
-        tags={},
-    )
+    policy = Policy(launches=LAUNCHES, device="cpu", threads=1, mode="host")
+    command = ("bench", "run", "work")
+    folder = create_run(results, RunDescription(new_run_id("work"), tuple(groups), policy, detect(), command=command))
     append(folder, Launch(0, "", {"torch_threads": 1}))
     run = read_run(folder)
-    write_tables(folder, run.meta, trials, summarise(groups, trials), COMPLETE)
+    write_tables(replace(run, trials=tuple(trials)), summarise(groups, trials), COMPLETE)
     return folder
 
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.measurement import Measurement
-from harness.core.run import COMPLETE
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial
 from harness.detect import detect
@@ -101,7 +102,7 @@ def a_large_run(results: Path, number: int) -> None:
     rows = [
         Measurement(case, "time", each, 5, float(np.median(v)), 0.0, 0.0) for case, v in zip(CASES, values, strict=True)
     ]
-    write_tables(folder, read_run(folder).meta, trials, rows, COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(trials)), rows, COMPLETE)
     tables = [_repeated(folder.name, case, own) for case, own in zip(CASES, values, strict=True)]
     pq.write_table(pa.concat_tables(tables), folder / schema.SAMPLES, compression="zstd")
 
@@ -114,7 +115,7 @@ def a_written_run(results: Path, number: int) -> None:
         Trial(case, launch, samples=[Sample("time", float(number + 1), round) for round in range(ROUNDS)])
         for launch in range(LAUNCHES)
     ]
-    write_tables(folder, read_run(folder).meta, trials, summarise([], trials), COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(trials)), summarise([], trials), COMPLETE)
 
 
 def _sum(number: int) -> float:
@@ -124,7 +125,7 @@ def _sum(number: int) -> float:
 def _new_run(results: Path, name: str) -> Path:
     group = Group("work", "way_a", tuple(map(PlannedCase, CASES)))
     policy = Policy(device="cpu", threads=1, mode="host")
-    return create_run(results, name, [group], policy, detect(), command=["bench"], sources=[], tags={})
+    return create_run(results, RunDescription(name, (group,), policy, detect(), command=("bench",)))
 
 
 def _repeated(run_id: str, case: Case, values: np.ndarray) -> pa.Table:

@@ -17,7 +17,7 @@ import pytest
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
-from harness.core.run import COMPLETE, INTERRUPTED
+from harness.core.run_description import COMPLETE, INTERRUPTED, RunDescription
 from harness.core.suite import Policy
 from harness.detect import detect
 from harness.store.read import read_run
@@ -44,13 +44,12 @@ def a_run(folder: Path, number: int, environment: Environment, times: dict[Case,
     """Write a run as it would be after it was measured, without its samples."""
     group = Group(STEPPED.group, "steady", tuple(map(PlannedCase, times)))
     policy = Policy(device="cpu", threads=2, mode="host")
-    made = create_run(
-        folder / "results", f"run-{number:03}", [group], policy, environment, command=["bench"], sources=[], tags={}
-    )
+    started = f"2026-01-01T00:{number:02}:00.000+00:00"
+    description = RunDescription(f"run-{number:03}", (group,), policy, environment, started_at=started)
+    made = create_run(folder / "results", description)
     rows = [Measurement(case, "time", 20, 5, time, time * 0.99, time * 1.01) for case, time in times.items()]
     errors = [Measurement(case, "max_abs_error", 1, 1, 0.0, float("nan"), float("nan")) for case in times]
-    meta = {**read_run(made).meta, "started_at": f"2026-01-01T00:{number:02}:00.000+00:00"}
-    write_tables(made, meta, [], [*rows, *errors], state)
+    write_tables(read_run(made), [*rows, *errors], state)
     return made
 
 

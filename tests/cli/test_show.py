@@ -18,9 +18,10 @@ from rich.text import Text
 
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE, INTERRUPTED
+from harness.core.run_description import COMPLETE, INTERRUPTED, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import CRASHED, OK, SKIPPED, Sample, Trial
+from harness.core.variant import Variant
 from harness.detect import detect
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
@@ -51,7 +52,7 @@ def stored(
     state: str = COMPLETE,
     *,
     run_id: str = "",
-    revision: Mapping[str, Any] | None = None,
+    variant: Variant | None = None,
     machine: Mapping[str, Any] | None = None,
 ) -> Path:
     cases: dict[str, dict[Case, None]] = {}
@@ -60,20 +61,18 @@ def stored(
     groups = [Group(name, "plain", tuple(map(PlannedCase, mine))) for name, mine in cases.items()]
     known = {"host": "box", "git_commit": "0123456789abcdef", "git_dirty": True}
     environment = replace(detect(), **{**known, **(machine or {})})
-    folder = create_run(
-        Path("results"),
+    description = RunDescription(
         run_id or new_run_id("work"),
-        groups,
+        tuple(groups),
         Policy(launches=3, device="cpu", mode="host", threads=1),
         environment,
-        command=["/usr/bin/bench", "run", "work", "--seq", "64,128"],
-        sources=[],
-        tags={},
-        revision=revision,
+        command=("/usr/bin/bench", "run", "work", "--seq", "64,128"),
+        variant=variant,
     )
+    folder = create_run(Path("results"), description)
     for trial in trials:
         append(folder, trial)
-    write_tables(folder, read_run(folder).meta, trials, summarise(groups, trials), state)
+    write_tables(replace(read_run(folder), trials=tuple(trials)), summarise(groups, trials), state)
     return folder
 
 
@@ -143,8 +142,8 @@ def test_the_document_is_that_of_bench_run(place: Path, bench: Bench) -> None:
 def test_sides_of_a_run_are_shown_with_their_comparison(place: Path, bench: Bench) -> None:
     name = new_run_id("work")
     for role, factor in (("base", 1.0), ("new", 2.0)):
-        side = {"role": role, "together": name, "ref": "v1" if role == "base" else ""}
-        stored(timed("plain", 64, factor), run_id=f"{name}-{role}", revision=side)
+        side = Variant(role, name, ref="v1" if role == "base" else "")
+        stored(timed("plain", 64, factor), run_id=f"{name}-{role}", variant=side)
     shown = bench("show", f"{name}-base")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert " · side base v1 · complete\n" in shown.stdout

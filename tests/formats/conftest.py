@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial
 from harness.core.workload import Cost
@@ -41,8 +43,9 @@ TRIALS = [
 
 def stored(results: Path, trials: list[Trial], state: str = COMPLETE) -> Run:
     policy = Policy(launches=2, device="cpu", mode="host", threads=1)
-    folder = create_run(results, "work-1", [GROUP], policy, detect(), command=["bench"], sources=[], tags={"k": "v"})
-    write_tables(folder, read_run(folder).meta, trials, summarise([GROUP], trials), state)
+    description = RunDescription("work-1", (GROUP,), policy, detect(), command=("bench",), tags={"k": "v"})
+    folder = create_run(results, description)
+    write_tables(replace(read_run(folder), trials=tuple(trials)), summarise([GROUP], trials), state)
     return read_run(folder)
 
 

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.ceilings import Ceilings
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
@@ -128,22 +129,21 @@ def study_run(tmp_path: Path) -> Callable[..., Run]:
                     continue
                 for launch in range(launches):
                     trials.append(Trial(case, launch, OK, samples=_samples(each[place], launch, extra or {})))
-        folder = create_run(
-            tmp_path / "results",
+        description = RunDescription(
             new_run_id("work"),
-            groups,
+            tuple(groups),
             policy or Policy(launches=launches, device="cpu", threads=1, mode="host"),
             replace(detect(), git_dirty=False, **machine),
-            command=["bench", "run", "work"],
-            sources=[],
+            command=("bench", "run", "work"),
             tags=tags or {},
             ceilings=ceilings,
         )
+        folder = create_run(tmp_path / "results", description)
         append(folder, Launch(0, "", {"torch_threads": 1}))
         for trial in trials:
             append(folder, trial)
         run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), COMPLETE)
+        write_tables(run, summarise(run.groups, run.trials, run.context), COMPLETE)
         return read_run(folder)
 
     return write

@@ -13,7 +13,7 @@ import pytest
 from harness.analysis.rows import result_tables
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
@@ -70,20 +70,13 @@ def study(tmp_path: Path) -> Callable[..., Study]:
                     ]
                 trials.append(Trial(case, launch, OK, samples=samples))
         policy = Policy(launches=2, device="cpu", threads=4, mode="host")
-        folder = create_run(
-            tmp_path / "results",
-            new_run_id("work"),
-            groups,
-            policy,
-            replace(detect(), git_dirty=False),
-            command=["bench"],
-            sources=[],
-            tags={},
-        )
+        here = replace(detect(), git_dirty=False)
+        description = RunDescription(new_run_id("work"), tuple(groups), policy, here, command=("bench",))
+        folder = create_run(tmp_path / "results", description)
         for event in (Launch(0, "", {}), *trials):
             append(folder, event)
         run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), COMPLETE)
+        write_tables(run, summarise(run.groups, run.trials, run.context), COMPLETE)
         return build_study([read_run(folder)])
 
     return write
@@ -147,7 +140,7 @@ def test_bandwidth_has_a_figure_beside_that_of_time_where_ranks_exchange_somethi
 def test_tables_have_what_crosses_a_link_and_an_efficiency_that_counts_for_nothing_in_parentheses(study) -> None:
     cost = Cost(flops=1e9, message_bytes=8e6, bus_bytes=1.2e7)
     (run,) = study({1: 1e-3, 2: 1e-3, 4: 2e-3}, flags={4: "contended_ranks"}, cost=cost).runs
-    lines = markdown.write(run, result_tables(run.groups, run.trials, run.context)).text.splitlines()
+    lines = markdown.write(run, result_tables(run)).text.splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `spread`")]
     assert [(cell[3], cell[4]) for cell in cells] == [("11.9 GB/s", "1.00"), ("5.94 GB/s", "(0.500)")]
 

@@ -14,7 +14,8 @@ from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.ceilings import Ceilings
 from harness.core.environment import Gpu
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Rest, Sample, Trial
 from harness.core.workload import Cost
@@ -61,21 +62,15 @@ def study(tmp_path: Path) -> Callable[..., Study]:
             groups.append(Group(planned[0].case.group, next(iter(cases)), planned))
             for name, one in cases.items():
                 trials += _trials(named[name], one)
-        folder = create_run(
-            tmp_path / "results",
-            new_run_id("work"),
-            groups,
-            policy,
-            replace(detect(), git_dirty=False, **machine),
-            command=["bench"],
-            sources=[],
-            tags={},
-            ceilings=ceilings,
+        here = replace(detect(), git_dirty=False, **machine)
+        description = RunDescription(
+            new_run_id("work"), tuple(groups), policy, here, command=("bench",), ceilings=ceilings
         )
+        folder = create_run(tmp_path / "results", description)
         for event in (Launch(0, "", {}), *rests, *trials):
             append(folder, event)
         found = read_run(folder)
-        write_tables(folder, found.meta, found.trials, summarise(found.groups, found.trials, found.context), COMPLETE)
+        write_tables(found, summarise(found.groups, found.trials, found.context), COMPLETE)
         return read_run(folder)
 
     def build(
