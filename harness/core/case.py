@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.core.field_types import checked
@@ -41,7 +42,7 @@ class Case:
         """The name shared by all cases that answer the same question: ``attention[seq=8192,dtype=bf16]``."""
         return f"{self.workload}[{describe(self.point)}]"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The stable name of the case: ``attention/naive[seq=8192,dtype=bf16]``."""
         return f"{self.workload}/{self.implementation}[{describe(self.point)}]"

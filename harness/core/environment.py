@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from harness.core.field_types import checked
+from harness.core.field_types import checked, checked_list
 
 # What may differ between two runs whose numbers can still be compared: identity, momentary state, the code under test.
 _VOLATILE = {"host", "load_1min", "memory_available", "git_commit", "git_dirty", "benchwright"}
@@ -98,4 +98,4 @@ def environment_from_json(data: dict[str, Any]) -> Environment:
     known = {item.name for item in fields(Environment)}
     gpus = tuple(Gpu(**{**gpu, "capability": tuple(gpu["capability"])}) for gpu in data["gpus"])
     kept = {key: value for key, value in data.items() if key in known}
-    return checked(Environment(**{**kept, "gpus": gpus, "hosts": tuple(data.get("hosts", ()))}))
+    return checked(Environment(**{**kept, "gpus": gpus, "hosts": tuple(checked_list(data.get("hosts", [])))}))

@@ -27,6 +27,17 @@ def checked(thing: T) -> T:
     return thing
 
 
+def checked_list(value: Any) -> list[Any]:
+    """Return a value that is a list.
+
+    Raises:
+        TypeError: it is something else, such as text, which could be taken for a list of letters.
+    """
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
 def _is_sound(thing: Any) -> bool:
     kind: Any = type(thing)
     return all(check(getattr(thing, name)) for name, check in _checks(kind))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.core.case import Case, Group, group_from_json, group_to_json
 from harness.core.ceilings import Ceilings
 from harness.core.environment import Environment, environment_from_json, environment_to_json
-from harness.core.field_types import checked
+from harness.core.field_types import checked, checked_list
 from harness.core.suite import COMPILED, Policy, policy_from_json
 from harness.core.trial import Launch, Rest
 from harness.core.variant import Variant, variant_from_json, variant_to_json
@@ -176,7 +176,7 @@ def _part(data: dict[str, Any], key: str, build: Callable[[Any], T], *default: A
 
 
 def _groups(plan: Any) -> tuple[Group, ...]:
-    return tuple(_group(marshal.dumps(group, 2)) for group in _list(plan))
+    return tuple(_group(marshal.dumps(group, 2)) for group in checked_list(plan))
 
 
 @lru_cache(maxsize=1024)
@@ -193,11 +193,11 @@ def _ceilings(data: Any) -> Ceilings | None:
 
 
 def _launches(items: Any) -> tuple[Launch, ...]:
-    return tuple(checked(Launch(one["index"], one["started_at"], one["runtime"])) for one in _list(items))
+    return tuple(checked(Launch(one["index"], one["started_at"], one["runtime"])) for one in checked_list(items))
 
 
 def _rests(items: Any) -> tuple[Rest, ...]:
-    return tuple(checked(Rest(**one)) for one in _list(items))
+    return tuple(checked(Rest(**one)) for one in checked_list(items))
 
 
 def _tags(data: Any) -> dict[str, str]:
@@ -205,17 +205,11 @@ def _tags(data: Any) -> dict[str, str]:
 
 
 def _texts(items: Any) -> tuple[str, ...]:
-    return tuple(map(_text, _list(items)))
+    return tuple(map(_text, checked_list(items)))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
         raise TypeError
     return value
 
