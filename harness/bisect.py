@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from harness import git
 from harness.core.comparison import FAILS, MISSING
 from harness.core.errors import EXIT_INTERRUPTED, UsageError
+from harness.core.variant import BASE, NEW
 from harness.gate import gate
-from harness.revisions import BASE, NEW, revision_of
+from harness.revisions import revision_of
 from harness.run import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.core.case import Case
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from harness.core.environment import Environment
     from harness.core.rules import Rules
     from harness.core.run import Run
-    from harness.revisions import Revision
+    from harness.core.variant import Variant
     from harness.run import Observer
 
 SLOWER, NOT_SLOWER, SKIPPED = "slower", "not slower", "skipped"
@@ -49,13 +50,13 @@ class Bisection:
     """What all steps of a search share.
 
     Attributes:
-        start: makes the runs of two revisions, by role.
+        start: makes the runs of two revisions.
         budget_s: time for more launches of a commit whose verdict is inconclusive.
         tell: is told of each step as it ends.
     """
 
     checkout: Path
-    start: Callable[[dict[str, Revision]], tuple[Run, ...]]
+    start: Callable[[Sequence[Variant]], tuple[Run, ...]]
     setup: str
     rules: Rules
     environment: Environment
@@ -100,10 +101,10 @@ def bisect(search: Bisection, good: str, bad: str) -> Found:
 def _judged(search: Bisection, good: str, commit: str, wanted: set[tuple[Case, str]] | None) -> Step:
     """Measure a commit against the good one, and say whether what is wanted is worse; None wants anything."""
     try:
-        sides = {
-            BASE: revision_of(search.checkout, good, search.setup),
-            NEW: revision_of(search.checkout, commit, search.setup),
-        }
+        sides = (
+            revision_of(BASE, search.checkout, good, search.setup),
+            revision_of(NEW, search.checkout, commit, search.setup),
+        )
         runs, code = execute(search.start(sides), search.observer)
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt

@@ -14,14 +14,16 @@ from harness.core.comparison import INCONCLUSIVE, SUSPECT
 from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from harness.core.metric import PRIMARY
 from harness.core.run import took_turns
+from harness.core.variant import BASE, Variant
 from harness.plan import Plan, fitted
-from harness.revisions import BASE, SLOWED, TWIN, Revision
+from harness.revisions import SLOWED, TWIN
 from harness.run import execute, extend_run, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from harness.core.case import Case
+    from harness.core.comparison import Verdict
     from harness.core.environment import Environment
     from harness.core.rules import Rules
     from harness.core.run import Run
@@ -32,7 +34,7 @@ _LAUNCH_S = 5.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What a gate came to.
 
     Attributes:
@@ -55,7 +57,7 @@ def gate(
     *,
     budget_s: float,
     despite: Collection[str] = (),
-) -> Verdict:
+) -> GateResult:
     """Judge a run, and give its inconclusive cases more launches until they are decided or the budget is spent.
 
     Both sides are measured on where they took turns in one run, else the new one alone. Each look at the data spends
@@ -85,11 +87,11 @@ def gate(
         decision = decide(report, rules, lineage)
         unsettled = {row.case for row in decision.undecided if _can_be_settled(row.metric, row.verdict)}
         if decision.code != EXIT_INCONCLUSIVE or not unsettled:
-            return Verdict(report, decision, looks)
+            return GateResult(report, decision, looks)
         sides = (base, new) if took_turns(base, new) else (new,)
         needed_s = _seconds(sides, unsettled, new.launches)
         if stopped := _obstacle(new, environment, needed_s, deadline - time.monotonic()):
-            return Verdict(report, decision, looks, stopped)
+            return GateResult(report, decision, looks, stopped)
         base, new = _measured_on((base, new), sides, environment, new.launches, unsettled, observer)
 
 
@@ -103,7 +105,7 @@ def self_test(
     planted: float,
     budget_s: float,
     command: Sequence[str],
-) -> tuple[dict[str, Verdict], int]:
+) -> tuple[dict[str, GateResult], int]:
     """Prove that a gate can turn red, and does not without a reason, on the cases and the machine of a run.
 
     Three sides take turns: the code as it is, the same again, which must pass, and the same with each step made longer,
@@ -117,16 +119,16 @@ def self_test(
         replace(group, cases=tuple(replace(planned, launches=0) for planned in group.cases)) for group in run.groups
     )
     plan = fitted(Plan(groups, run.policy), environment, sides=3)
-    sides = {BASE: Revision(), TWIN: Revision(), SLOWED: Revision(planted=planted)}
+    sides = (Variant(BASE), Variant(TWIN), Variant(SLOWED, planted=planted))
     runs = start_run(
         plan,
         results,
         "selftest",
         environment,
         command=command,
-        sources=tuple(run.meta["sources"]),
+        sources=run.description.sources,
         tags={},
-        revisions=sides,
+        variants=sides,
     )
     runs = _finished(*execute(runs, observer))
     verdicts = {}
@@ -137,7 +139,7 @@ def self_test(
     return verdicts, verdicts[TWIN].decision.code or EXIT_OK
 
 
-def _can_be_settled(metric: str, verdict: str) -> bool:
+def _can_be_settled(metric: str, verdict: Verdict) -> bool:
     return metric == PRIMARY and verdict in (INCONCLUSIVE, SUSPECT)
 
 
@@ -145,7 +147,8 @@ def _obstacle(new: Run, environment: Environment, needed_s: float, left_s: float
     """Return why a run cannot be measured on here and now; empty where it can."""
     if new.environment.differences(environment):
         return "this is not the machine and software that it began on"
-    if not new.meta.get("revision", {}).get("commit") and new.environment.git_commit != environment.git_commit:
+    variant = new.description.variant
+    if not (variant and variant.commit) and new.environment.git_commit != environment.git_commit:
         return "the working tree is at another commit now"
     if needed_s > left_s:
         return (
@@ -181,4 +184,5 @@ def _finished(runs: tuple[Run, ...], code: int) -> tuple[Run, ...]:
 
 
 def _checkout(run: Run) -> Path:
-    return Path(run.meta.get("revision", {}).get("checkout") or Path.cwd())
+    variant = run.description.variant
+    return Path(variant.checkout if variant and variant.checkout else Path.cwd())

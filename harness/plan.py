@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.core.case import Case, Group, PlannedCase, describe
 from harness.core.errors import UsageError, unknown
 from harness.core.metric import format_value
+from harness.core.suite import Mode
 from harness.detect import available_memory, has_module
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def _resolved(policy: Policy, environment: Environment) -> Policy:
     if kind == "cuda" and int(index or 0) >= count:
         there = "is 1 GPU" if count == 1 else f"are {count} GPUs"
         raise UsageError(f"--device {policy.device}: there {there}; did you mean 'cuda:0'?")
-    if kind == "cpu" and policy.mode not in ("auto", "host"):
+    if kind == "cpu" and policy.mode not in (Mode.AUTO, Mode.HOST):
         raise UsageError(f"--mode {policy.mode} needs a CUDA device; on the CPU the mode is 'host'")
-    mode = ("cold" if kind == "cuda" else "host") if policy.mode == "auto" else policy.mode
+    mode = (Mode.COLD if kind == "cuda" else Mode.HOST) if policy.mode == Mode.AUTO else policy.mode
     device = f"cuda:{int(index or 0)}" if kind == "cuda" else "cpu"
     return replace(policy, device=device, mode=mode, threads=policy.threads or environment.cpus_usable)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import git
 from harness.core.errors import UsageError, unknown
-from harness.store.find import Header, headers
+from harness.store.find import KeptRun, find_runs, read_kept_runs
 from harness.store.layout import RUN
 from harness.store.place import holds, is_url, place_of
+
+if TYPE_CHECKING:
+    from harness.core.run_description import RunDescription
 
 LATEST = "latest"
 
@@ -31,45 +35,54 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
         return folder
     if is_url(word):
         raise UsageError(f"{word} is not a run folder: it has no {RUN}")
-    known = [header for header in headers(results) if header.id != but]
-    own = [header for header in known if not header.baseline]
+    known = [kept for kept in read_kept_runs(results) if kept.description.id != but]
+    own = [kept for kept in known if not kept.baseline]
     if word == LATEST:
-        measured = [header for header in own if not header.compiled]
+        measured = [kept for kept in own if not kept.description.compiled]
         if not measured:
             raise UsageError(f"there is no run in {results}")
-        return max(measured, key=lambda header: header.started_at).folder
-    if baseline := [header for header in known if header.baseline == word]:
+        return max(measured, key=lambda kept: kept.description.started_at).folder
+    if baseline := [kept for kept in known if kept.baseline == word]:
         return _fitting(baseline, fingerprint).folder
-    if started := [header for header in own if header.id.startswith(word)]:
+    if started := [kept for kept in own if kept.description.id.startswith(word)]:
         return _only(word, started).folder
     if found := _of_revision(word, known, fingerprint):
         return found.folder
-    raise unknown("run", word, [LATEST, *(header.baseline or header.id for header in known)])
+    if unreadable := [folder for folder in find_runs(results) if folder.name == word != but]:
+        return unreadable[0]  # whoever reads it says why it cannot be read
+    raise unknown("run", word, [LATEST, *(kept.baseline or kept.description.id for kept in known)])
 
 
-def _fitting(found: list[Header], fingerprint: str) -> Header:
+def _fitting(found: list[KeptRun], fingerprint: str) -> KeptRun:
     """Return the newest, of the machine that is wanted where there is one."""
-    return max(found, key=lambda header: (header.fingerprint == fingerprint, header.started_at))
+
+    def order(kept: KeptRun) -> tuple[bool, str]:
+        return kept.description.environment.fingerprint == fingerprint, kept.description.started_at
+
+    return max(found, key=order)
 
 
-def _only(word: str, found: list[Header]) -> Header:
+def _only(word: str, found: list[KeptRun]) -> KeptRun:
     if len(found) > 1:
-        raise UsageError(f"'{word}' is the start of {len(found)} runs: {', '.join(one.id for one in found[:5])}")
+        names = ", ".join(kept.description.id for kept in found[:5])
+        raise UsageError(f"'{word}' is the start of {len(found)} runs: {names}")
     return found[0]
 
 
-def _of_revision(word: str, known: list[Header], fingerprint: str) -> Header | None:
+def _of_revision(word: str, known: list[KeptRun], fingerprint: str) -> KeptRun | None:
     """Return the run of the nearest ancestor that was measured, clean and to its end."""
     lineage = git.ancestors(Path.cwd(), word)
-    usable = [
-        header
-        for header in known
-        if header.complete and not (header.dirty or header.compiled) and fingerprint in ("", header.fingerprint)
-    ]
+    usable = [kept for kept in known if _stands_for_its_commit(kept.description, fingerprint)]
     for commit in lineage:
-        if found := [header for header in usable if header.commit == commit]:
+        if found := [kept for kept in usable if kept.description.environment.git_commit == commit]:
             return _fitting(found, fingerprint)
     if lineage:
         machine = " on this kind of machine" if fingerprint else ""
         raise UsageError(f"nothing was measured of '{word}' or its ancestors{machine}")
     return None
+
+
+def _stands_for_its_commit(run: RunDescription, fingerprint: str) -> bool:
+    """Return whether a run was measured to its end, of nothing but a commit, on the machine that is wanted."""
+    environment = run.environment
+    return run.complete and not (environment.git_dirty or run.compiled) and fingerprint in ("", environment.fingerprint)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import git
 from harness.core.errors import UsageError
+from harness.core.variant import BASE, NEW, Variant
 from harness.launch.side import Side
 
 if TYPE_CHECKING:
@@ -21,33 +21,13 @@ if TYPE_CHECKING:
 
     from harness.core.run import Run
 
-BASE, NEW = "base", "new"
 # The sides by which a gate proves itself: the same code again, and the same code with a planted slowdown.
 TWIN, SLOWED = "twin", "slowed"
 _OWN = Path(__file__).parent.parent
 _SETUP_S = 1800
 
 
-@dataclass(frozen=True)
-class Revision:
-    """What a side of a run is a version of.
-
-    Attributes:
-        checkout: the repository's folder.
-        ref: as the user wrote it; empty for the working tree.
-        commit: what that stood for; empty for the working tree.
-        setup: a command that is run in the revision's own folder and environment, to install or build it.
-        planted: share of its time by which each step is made longer.
-    """
-
-    checkout: str = ""
-    ref: str = ""
-    commit: str = ""
-    setup: str = ""
-    planted: float = 0.0
-
-
-def two_revisions(words: str, setup: str = "") -> dict[str, Revision]:
+def two_revisions(words: str, setup: str = "") -> tuple[Variant, Variant]:
     """Return the sides that ``BASE..NEW`` stands for; ``BASE`` alone is held against the working tree.
 
     Raises:
@@ -55,22 +35,17 @@ def two_revisions(words: str, setup: str = "") -> dict[str, Revision]:
     """
     checkout = git.root(Path.cwd())
     base, dots, new = words.partition("..")
-    judged = revision_of(checkout, new or "HEAD", setup) if dots else Revision(str(checkout))
-    return {BASE: revision_of(checkout, base, setup), NEW: judged}
+    judged = revision_of(NEW, checkout, new or "HEAD", setup) if dots else Variant(NEW, checkout=str(checkout))
+    return revision_of(BASE, checkout, base, setup), judged
 
 
-def revision_of(checkout: Path, ref: str, setup: str) -> Revision:
+def revision_of(role: str, checkout: Path, ref: str, setup: str) -> Variant:
     """Return the revision of a checkout that a branch, tag or commit stands for.
 
     Raises:
         UsageError: there is none of that name.
     """
-    return Revision(str(checkout), ref, git.commit_of(checkout, ref), setup)
-
-
-def described(revision: Revision, role: str, together: str) -> dict[str, Any]:
-    """Return what a run's folder keeps of its side: enough to check it out again, and to find the sides it ran with."""
-    return {"role": role, "together": together, **asdict(revision)}
+    return Variant(role, checkout=str(checkout), ref=ref, commit=git.commit_of(checkout, ref), setup=setup)
 
 
 @contextlib.contextmanager
@@ -83,19 +58,16 @@ def checked_out(run: Run) -> Iterator[Side]:
     Raises:
         UsageError: the revision cannot be checked out, or its set-up fails.
     """
-    kept = dict(run.meta.get("revision", {}))
-    role = kept.pop("role", "")
-    kept.pop("together", "")
-    revision, sources = Revision(**kept), tuple(run.meta["sources"])
+    revision, sources = run.description.variant or Variant(""), run.description.sources
     if not revision.commit:
-        yield Side(role, sources=sources, planted=revision.planted)
+        yield Side(revision.role, sources=sources, planted=revision.planted)
         return
     checkout = Path(revision.checkout)
     with git.worktree(checkout, revision.commit) as tree:
         path = (str(_own_first(tree)), str(tree / "src"), str(tree))
         python = _set_up(tree, revision.setup) if revision.setup else sys.executable
         moved = tuple(_moved(Path(source), checkout, tree) for source in sources)
-        yield Side(role, python, path, moved, revision.planted)
+        yield Side(revision.role, python, path, moved, revision.planted)
 
 
 def _own_first(tree: Path) -> Path:

@@ -8,30 +8,31 @@ import os
 import signal
 import tempfile
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.summary import summarise
 from harness.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from harness.core.run import COMPLETE, INTERRUPTED, Run
-from harness.core.suite import COMPILED
+from harness.core.run_description import COMPLETE, INTERRUPTED, RunDescription
+from harness.core.variant import BASE
 from harness.launch.fork_server import ForkServer
 from harness.launch.hosts import ALONE, Hosts
 from harness.launch.run import measure
 from harness.plan import Plan
-from harness.revisions import BASE, Revision, checked_out, described
+from harness.revisions import checked_out
 from harness.store.ceilings import read_ceilings
 from harness.store.hold import measuring
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, reopen, write_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from harness.core.case import Case, Group
     from harness.core.environment import Environment
+    from harness.core.run import Run
     from harness.core.trial import Launch, Rest, Trial
+    from harness.core.variant import Variant
     from harness.launch.launcher import OpenLauncher
     from harness.launch.run import Progress
 
@@ -54,9 +55,9 @@ def start_run(
     command: Iterable[str],
     sources: tuple[str, ...],
     tags: Mapping[str, str],
-    revisions: Mapping[str, Revision] | None = None,
+    variants: Sequence[Variant] = (),
 ) -> tuple[Run, ...]:
-    """Create a run's folder from its plan; one for each of the revisions, by role, that take turns.
+    """Create a run's folder from its plan; one for each of the variants that take turns, where there are some.
 
     Raises:
         UsageError: every case would be skipped, or the folder cannot be written.
@@ -68,28 +69,18 @@ def start_run(
         more = {skip: f" and {len(ids) - 1} more" if len(ids) > 1 else "" for skip, ids in cases.items()}
         reasons = [f"{ids[0]}{more[skip]}: {skip}" for skip, ids in cases.items()]
         raise UsageError("nothing to do: " + ("; ".join(reasons) or "the selection is empty"))
-    create = partial(
-        create_run,
-        results,
-        groups=plan.groups,
-        policy=plan.policy,
-        command=command,
+    run = RunDescription(
+        new_run_id(selection),
+        plan.groups,
+        plan.policy,
+        environment,
+        command=tuple(command),
         sources=sources,
         tags=tags,
         ceilings=read_ceilings(environment, plan.policy),
     )
-    name = new_run_id(selection)
-    if not revisions:
-        return (read_run(create(name, environment=environment)),)
-    folders = [
-        create(
-            f"{name}-{role}",
-            environment=_of(revision, environment),
-            revision=described(revision, role, together=name),
-        )
-        for role, revision in revisions.items()
-    ]
-    return tuple(read_run(folder) for folder in folders)
+    described = [_of_variant(run, variant) for variant in variants] or [run]
+    return tuple(read_run(create_run(results, one)) for one in described)
 
 
 def open_run(folder: Path) -> tuple[Run, ...]:
@@ -99,11 +90,11 @@ def open_run(folder: Path) -> tuple[Run, ...]:
         UsageError: there is no run.
     """
     run = read_run(folder)
-    revision = run.meta.get("revision")
-    if not revision:
+    variant = run.description.variant
+    if not variant:
         return (run,)
-    sides = [read_run(other) for other in sorted(folder.resolve().parent.glob(f"{revision['together']}-*"))]
-    return tuple(sorted(sides, key=lambda side: bool(side.meta["revision"]["role"] != BASE)))
+    sides = [read_run(other) for other in sorted(folder.resolve().parent.glob(f"{variant.run_set}-*"))]
+    return tuple(sorted(sides, key=lambda side: not _is_base(side)))
 
 
 def resume_run(folder: Path, environment: Environment) -> tuple[Run, ...]:
@@ -113,7 +104,7 @@ def resume_run(folder: Path, environment: Environment) -> tuple[Run, ...]:
         UsageError: there is no run, nothing of it was measured, or the machine is another one than it began on.
     """
     runs = open_run(folder)
-    if runs[0].policy.mode == COMPILED:
+    if runs[0].description.compiled:
         raise UsageError(f"{folder} is of kernels that were compiled: there is nothing to resume")
     if not all(run.complete for run in runs):
         _same_machine(runs[0], environment, "resume")
@@ -156,9 +147,8 @@ def execute(
         except KeyboardInterrupt:
             interrupted = True
     state = INTERRUPTED if interrupted else COMPLETE
-    runs = tuple(replace(run, meta={**run.meta, "state": state}) for run in (read_run(run.folder) for run in runs))
-    for run in runs:
-        write_tables(run.folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), state)
+    measured = [read_run(run.folder) for run in runs]
+    runs = tuple(write_tables(run, summarise(run.groups, run.trials, run.context), state) for run in measured)
     return runs, EXIT_INTERRUPTED if interrupted else exit_code(runs)
 
 
@@ -175,10 +165,18 @@ def _extended(group: Group, before: int, more: int, cases: Collection[Case]) -> 
     return replace(group, cases=tuple(longer))
 
 
-def _of(revision: Revision, environment: Environment) -> Environment:
-    if not revision.commit:
-        return environment
-    return replace(environment, git_commit=revision.commit, git_dirty=False)
+def _of_variant(run: RunDescription, variant: Variant) -> RunDescription:
+    """Return what the run of a variant says of itself; all of them share the start of their names."""
+    environment = run.environment
+    if variant.commit:
+        environment = replace(environment, git_commit=variant.commit, git_dirty=False)
+    mine = replace(variant, run_set=run.id)
+    return replace(run, id=f"{run.id}-{variant.role}", environment=environment, variant=mine)
+
+
+def _is_base(run: Run) -> bool:
+    variant = run.description.variant
+    return variant is not None and variant.role == BASE
 
 
 def _same_machine(run: Run, environment: Environment, what: str) -> None:

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
+from harness.core.variant import Variant
 from harness.run import execute
 from tests.support import command
 from tests.support.git import commit as commit_all
@@ -68,7 +70,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
         extra: Mapping[str, float] | None = None,
         results: Path | None = None,
         state: str = COMPLETE,
-        revision: Mapping[str, Any] | None = None,
+        variant: Variant | None = None,
         runtime: Mapping[str, Any] | None = None,
         policy: Policy = ON_CPU,
         **machine: Any,
@@ -83,7 +85,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
             policy=policy,
             environment=here(**machine),
             state=state,
-            revision=revision,
+            variant=variant,
         )
 
     return write

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.core.measurement import Measurement
     from harness.core.rules import Rules
     from harness.core.run import Run
-    from harness.core.trial import Trial
+    from harness.core.trial import Status, Trial
 
 _UNKNOWN = Interval(math.nan, math.nan, 0)
 
@@ -64,9 +64,9 @@ class _Side:
     baseline: list[Trial]
 
     @property
-    def status(self) -> str:
-        """How the case ended: empty where the run does not have it."""
-        return next((one.status for one in self.trials if one.status != OK), OK) if self.trials else ""
+    def status(self) -> Status | None:
+        """How the case ended; None where the run does not have it."""
+        return next((one.status for one in self.trials if one.status != OK), OK) if self.trials else None
 
     @property
     def message(self) -> str:
@@ -126,7 +126,7 @@ def _sides(run: Run) -> dict[Case, _Side]:
 
 def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
     """Return the verdict on a case that did not go well on both sides; none where it did, or ran on neither."""
-    ran = [side.status not in ("", SKIPPED) for side in (base, new)]
+    ran = [side.status not in (None, SKIPPED) for side in (base, new)]
     if not any(ran) or (base.status, new.status) == (OK, OK):
         return []
     if not ran[1]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.core.suite import COMPILED
-
 if TYPE_CHECKING:
     from harness.core.run import Run
 
@@ -26,7 +24,7 @@ def differences(base: Run, new: Run) -> list[str]:
 
     Where nothing ran there are none: no machine took part, and the compiler is what is compared.
     """
-    if base.policy.mode == new.policy.mode == COMPILED:
+    if base.description.compiled and new.description.compiled:
         return []
     ours, theirs = _conditions(base), _conditions(new)
     apart = [f"{name}: {ours[name]} -> {theirs[name]}" for name in ours if ours[name] != theirs[name]]
@@ -34,6 +32,6 @@ def differences(base: Run, new: Run) -> list[str]:
 
 
 def _conditions(run: Run) -> dict[str, Any]:
-    launches = run.meta["launches"]
-    runtime = launches[0]["runtime"] if launches else {}
+    launches = run.description.launches
+    runtime = launches[0].runtime if launches else {}
     return {name: getattr(run.policy, name) for name in _POLICY} | {name: runtime.get(name) for name in _TORCH}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from harness.core.measurement import Measurement
-    from harness.core.summary import RunSummary
+    from harness.core.run import MeasuredRun
+    from harness.core.run_description import RunDescription
+    from harness.core.suite import Mode
 
 NO_VERDICT = "no verdict"
 BY_COMMIT, BY_TIME = "commit", "time"
@@ -64,7 +66,7 @@ class Where(NamedTuple):
     metric: str
     environment: str
     threads: int
-    mode: str
+    mode: Mode
     device: str
 
 
@@ -111,45 +113,43 @@ class History:
     environment_changes: tuple[EnvironmentChange, ...]
 
 
-def build_history(
-    summaries: Sequence[RunSummary], metric: str, cases: Collection[str], topology: Sequence[str]
-) -> History:
+def build_history(runs: Sequence[MeasuredRun], metric: str, cases: Collection[str], topology: Sequence[str]) -> History:
     """Return the series of a metric.
 
     Args:
-        summaries: the runs.
+        runs: those that there are.
         metric: its name.
         cases: the ids that are wanted.
         topology: the commits that git knows, none before its parents.
     """
     position = {commit: index for index, commit in enumerate(topology)}
-    machines = {summary.run_id: summary.environment.fingerprint for summary in summaries}
+    machines = {run.description.id: run.description.environment.fingerprint for run in runs}
     rows = [
-        (summary, row)
-        for summary in sorted(summaries, key=lambda summary: summary.started_at)
-        for row in summary.measurements
+        (run.description, row)
+        for run in sorted(runs, key=lambda run: run.description.started_at)
+        for row in run.measurements
         if row.metric == metric and row.case.id in cases and math.isfinite(row.median)
     ]
     collected = defaultdict[Case, dict[Where, list[Point]]](dict)
-    for summary, row in rows:
-        policy = summary.policy
-        where = Where(row.case, metric, machines[summary.run_id], policy.threads, policy.mode, policy.device)
-        point = _point(summary, row, summary.commit in position)
+    for run, row in rows:
+        policy = run.policy
+        where = Where(row.case, metric, machines[run.id], policy.threads, policy.mode, policy.device)
+        point = _point(run, row, known=run.environment.git_commit in position)
         collected[row.case].setdefault(where, []).append(point)
     series = [_series(where, points, position) for places in collected.values() for where, points in places.items()]
     return History(tuple(series), tuple(_environment_changes(rows, machines)))
 
 
-def _point(summary: RunSummary, row: Measurement, known: bool) -> Point:
+def _point(run: RunDescription, row: Measurement, *, known: bool) -> Point:
     return Point(
-        summary.run_id,
-        summary.commit,
-        summary.dirty,
-        known,
-        summary.started_at,
-        row.median,
-        row.ci_low,
-        row.ci_high,
+        run=run.id,
+        commit=run.environment.git_commit,
+        dirty=run.environment.git_dirty,
+        known=known,
+        started_at=run.started_at,
+        value=row.median,
+        ci_low=row.ci_low,
+        ci_high=row.ci_high,
     )
 
 
@@ -183,28 +183,28 @@ def _direction(metric: str, change: float) -> str:
 
 
 def _environment_changes(
-    rows: Iterable[tuple[RunSummary, Measurement]], machines: dict[str, str]
+    rows: Iterable[tuple[RunDescription, Measurement]], machines: dict[str, str]
 ) -> list[EnvironmentChange]:
     """Return what is new in the environments of cases, by time; once for all cases that met it in the same run."""
-    met = defaultdict[Case, dict[str, "RunSummary"]](dict)
+    met = defaultdict[Case, dict[str, "RunDescription"]](dict)
     found: dict[tuple[str, str], EnvironmentChange] = {}
-    for summary, row in rows:
-        before, machine = met[row.case], machines[summary.run_id]
+    for run, row in rows:
+        before, machine = met[row.case], machines[run.id]
         if before and machine not in before:
             last = next(reversed(before.values()))
-            change = _environment_change(last, summary, machines)
-            found.setdefault((change.before, summary.run_id), change).cases.append(row.case.id)
+            change = _environment_change(last, run, machines)
+            found.setdefault((change.before, run.id), change).cases.append(row.case.id)
         before.pop(machine, None)
-        before[machine] = summary
+        before[machine] = run
     return list(found.values())
 
 
-def _environment_change(last: RunSummary, new: RunSummary, machines: dict[str, str]) -> EnvironmentChange:
+def _environment_change(last: RunDescription, new: RunDescription, machines: dict[str, str]) -> EnvironmentChange:
     return EnvironmentChange(
-        new.run_id,
-        new.commit,
-        new.started_at,
-        machines[last.run_id],
-        machines[new.run_id],
-        tuple(last.environment.differences(new.environment)),
+        run=new.id,
+        commit=new.environment.git_commit,
+        started_at=new.started_at,
+        before=machines[last.id],
+        after=machines[new.id],
+        differences=tuple(last.environment.differences(new.environment)),
     )

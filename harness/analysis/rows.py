@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import Ratio, time_ratio
-from harness.analysis.summary import EMPTY, measured_by_case
+from harness.analysis.summary import measured_by_case
 from harness.core.trial import OK, by_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from harness.core.case import Case, Group
     from harness.core.measurement import Measurement
-    from harness.core.run import Context
-    from harness.core.trial import Trial
+    from harness.core.run import Run
+    from harness.core.trial import Status, Trial
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Row:
     """
 
     case: Case
-    status: str
+    status: Status
     message: str
     measurements: dict[str, Measurement]
     ratio: Ratio | None
@@ -48,11 +48,10 @@ class GroupTable:
     rows: tuple[Row, ...]
 
 
-def result_tables(groups: Sequence[Group], trials: Iterable[Trial], context: Context = EMPTY) -> list[GroupTable]:
-    """Return a table for each group, in the order of the plan; a case that has no trial yet has no line."""
-    trials = tuple(trials)
-    ended, measured = by_case(trials), measured_by_case(groups, trials, context)
-    return [GroupTable(group, tuple(_rows(group, ended, measured))) for group in groups]
+def result_tables(run: Run) -> list[GroupTable]:
+    """Return a table for each group of a run, in the order of the plan; a case that has no trial yet has no line."""
+    ended, measured = by_case(run.trials), measured_by_case(run.groups, run.trials, run.context)
+    return [GroupTable(group, tuple(_rows(group, ended, measured))) for group in run.groups]
 
 
 def _rows(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.analysis.interval import Interval
     from harness.core.case import Case
+    from harness.core.comparison import Verdict
     from harness.core.rules import Limit
 
 # With fewer launches on a side it is hardly known how much launches differ, and no verdict stands.
@@ -74,7 +75,7 @@ def judge_exact(case: Case, metric: str, base: float, new: float, limit: Limit) 
     return replace(row, verdict=direction(metric, new - base)) if limit.exceeded(base, new) else row
 
 
-def _verdict(one: Contrast, q: float, fdr: float) -> tuple[str, str]:
+def _verdict(one: Contrast, q: float, fdr: float) -> tuple[Verdict, str]:
     found, limit = one.found, one.limit
     if math.isnan(found.centre):
         return INCONCLUSIVE, "no value of one side is above zero"
@@ -114,7 +115,7 @@ def _launches(count: int) -> str:
     return "one launch" if count == 1 else f"{count} launches"
 
 
-def _row(one: Contrast, verdict: str, note: str, p: float, q: float) -> Comparison:
+def _row(one: Contrast, verdict: Verdict, note: str, p: float, q: float) -> Comparison:
     found = one.found
     return Comparison(
         one.case,

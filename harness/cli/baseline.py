@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json as json_text
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
+
+if TYPE_CHECKING:
+    from harness.store.find import KeptRun
 
 baseline_app = typer.Typer(no_args_is_help=True)
 
@@ -40,15 +42,15 @@ def list_command(results: RESULTS = Path("results"), json: JSON = False) -> None
     from rich.text import Text
 
     from harness.cli.console import console
-    from harness.store.find import headers
+    from harness.store.find import read_kept_runs
 
-    found = [header for header in headers(results) if header.baseline]
+    found = [_line(kept) for kept in read_kept_runs(results) if kept.baseline]
     if json:
-        typer.echo(json_text.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+        typer.echo(json_text.dumps(found, indent=1))
         return
     for one in found:
-        commit = f"{one.commit[:12]}{' with changes' if one.dirty else ''}"
-        words = (one.baseline, one.started_at[:10], commit, f"machine {one.fingerprint}", str(one.folder))
+        commit = f"{one['commit'][:12]}{' with changes' if one['dirty'] else ''}"
+        words = (one["baseline"], one["started_at"][:10], commit, f"machine {one['fingerprint']}", one["folder"])
         console().print(Text("  ".join(filter(None, words))), soft_wrap=True)
     if not found:
         typer.echo(f"no baseline in {results}; keep one with: bench baseline set NAME", err=True)
@@ -66,11 +68,27 @@ def show_command(
     from harness.core.errors import unknown
     from harness.detect import detect
     from harness.resolve import resolve_run
-    from harness.store.find import headers
+    from harness.store.find import read_kept_runs
     from harness.store.read import read_run
 
-    names = {header.baseline for header in headers(results) if header.baseline}
+    names = {kept.baseline for kept in read_kept_runs(results) if kept.baseline}
     if name not in names:
         raise unknown("baseline", name, names)
     run = read_run(resolve_run(name, results, detect().fingerprint))
-    (print_json if json else print_tables)(run, result_tables(run.groups, run.trials, run.context), 0)
+    (print_json if json else print_tables)(run, result_tables(run), 0)
+
+
+def _line(kept: KeptRun) -> dict[str, Any]:
+    """Return what tells a baseline from others."""
+    run = kept.description
+    return {
+        "folder": str(kept.folder),
+        "id": run.id,
+        "state": run.state,
+        "started_at": run.started_at,
+        "fingerprint": run.environment.fingerprint,
+        "commit": run.environment.git_commit,
+        "dirty": run.environment.git_dirty,
+        "baseline": kept.baseline,
+        "compiled": run.compiled,
+    }

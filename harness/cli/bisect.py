@@ -64,7 +64,7 @@ def bisect_and_print(
     with Terminal(plan.policy.launches, silent=silent) as terminal:
         search = Bisection(
             checkout,
-            lambda sides: start(revisions=sides),
+            lambda sides: start(variants=sides),
             setup or "",
             read_rules(None),
             environment,

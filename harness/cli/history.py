@@ -29,11 +29,9 @@ def history_command(
     from harness.core.matching import matching
     from harness.git import ancestors, commit_of, topology
     from harness.store.find import find_runs
-    from harness.store.summary import summaries
+    from harness.store.measured_run import read_measured_runs
 
-    read = list(summaries(find_runs(results)))
-    unreadable = [found for found in read if isinstance(found, str)]
-    runs = [found for found in read if not isinstance(found, str)]
+    runs, unreadable = read_measured_runs(find_runs(results))
     if not runs:
         raise UsageError("; ".join([f"there is no complete run in {results}", *unreadable[:_NAMED]]))
     cases = matching({row.case for run in runs for row in run.measurements}, case)
@@ -44,7 +42,7 @@ def history_command(
     commits = topology(here)
     if since is not None:
         later = set(commits) - set(ancestors(here, commit_of(here, since))[1:])
-        kept = [run for run in runs if run.commit in later]
+        kept = [run for run in runs if run.description.environment.git_commit in later]
     found = build_history(kept, metric, cases, commits)
     if json:
         print_history_json(found, unreadable)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.analysis.gate import Decision
     from harness.core.rules import Rules
     from harness.core.run import Run
-    from harness.gate import Verdict
+    from harness.gate import GateResult
 
 _DEFAULT_BASELINE = "main"
 
@@ -108,7 +108,7 @@ def _pair(folder: Path, baseline: str | None, results: Path) -> tuple[Run, Run]:
     return base, new
 
 
-def _print_decision(verdict: Verdict) -> None:
+def _print_decision(verdict: GateResult) -> None:
     out, decision = console(), verdict.decision
     for row, one in decision.accepted:
         out.print(Text(f"  accepted: {row.case.id} {sentence(row)}: {one.reason}", style="yellow"), soft_wrap=True)
@@ -121,7 +121,7 @@ def _print_decision(verdict: Verdict) -> None:
     out.print(Text(f"gate: {headline(decision)}{looks} (exit code {decision.code})", style=f"bold {colour}"))
 
 
-def _tell_ci(verdict: Verdict, junit: Path | None) -> None:
+def _tell_ci(verdict: GateResult, junit: Path | None) -> None:
     """Write JUnit XML where asked; on GitHub, a summary and annotations."""
     report, decision = verdict.report, verdict.decision
     if junit:
@@ -134,7 +134,7 @@ def _tell_ci(verdict: Verdict, junit: Path | None) -> None:
             typer.echo(line, err=True)
 
 
-def _document(verdict: Verdict) -> dict[str, Any]:
+def _document(verdict: GateResult) -> dict[str, Any]:
     return {
         "exit_code": verdict.decision.code,
         "looks": verdict.looks,

@@ -61,8 +61,8 @@ def measure_and_print(
     if isinstance(hosts, int):
         return hosts
     environment = replace(detect(), hosts=hosts.names)
-    revisions = two_revisions(against, setup or "") if against else {}
-    plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(revisions) or 1)
+    variants = two_revisions(against, setup or "") if against else ()
+    plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(variants) or 1)
     if dry_run:
         print_plan(plan)
         return EXIT_OK
@@ -76,7 +76,7 @@ def measure_and_print(
         command=sys.argv,
         sources=catalog.sources,
         tags=tags_of(tag or []),
-        revisions=revisions,
+        variants=variants,
     )
     code = _finish(runs, hosts, json=json, quiet=quiet)
     hosts.finish(code)
@@ -97,9 +97,9 @@ def _finish(runs: tuple[Run, ...], hosts: Hosts, *, json: bool, quiet: bool) -> 
     elif len(runs) > 1:
         print_comparison(*runs, json=json, code=code)
     elif json:
-        print_json(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
+        print_json(runs[0], result_tables(runs[0]), code)
     else:
-        print_tables(runs[0], result_tables(runs[0].groups, runs[0].trials, runs[0].context), code)
+        print_tables(runs[0], result_tables(runs[0]), code)
     if report and not (quiet or json):
         typer.echo(report)
     return code

@@ -37,14 +37,7 @@ def plain(value: T) -> T:
 
 def plain_run(run: Run) -> Run:
     """Return a run that can be printed, whoever wrote it."""
-    return replace(
-        run,
-        meta=plain(run.meta),
-        groups=plain(run.groups),
-        policy=plain(run.policy),
-        environment=plain(run.environment),
-        trials=tuple(map(_plain_trial, run.trials)),
-    )
+    return replace(run, description=plain(run.description), trials=tuple(map(_plain_trial, run.trials)))
 
 
 def tolerate_encoding() -> None:

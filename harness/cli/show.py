@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,12 +36,12 @@ def show_command(
     shown = next((side for side in sides if side.folder.resolve() == folder.resolve()), sides[-1])
     if not json:
         shown = plain_run(shown)
-        print_run(shown, result_tables(shown.groups, shown.trials, shown.context))
+        print_run(shown, result_tables(shown))
     if len(sides) == 2:
         base, new = sides if json else map(plain_run, sides)
         print_comparison(base, new, json=json, code=code)
     elif json:
-        print_json(shown, result_tables(shown.groups, shown.trials, shown.context), code)
+        print_json(shown, result_tables(shown), code)
     return 0
 
 
@@ -57,5 +56,4 @@ def _only(run: Run, word: str) -> Run:
     groups = tuple(group for group in run.groups if word.casefold() in group.id.casefold())
     if not groups:
         raise unknown("group", word, (group.id for group in run.groups))
-    cases = {planned.case for group in groups for planned in group.cases}
-    return replace(run, groups=groups, trials=tuple(trial for trial in run.trials if trial.case in cases))
+    return run.with_groups(groups)

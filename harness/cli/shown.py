@@ -15,7 +15,7 @@ from harness.cli.plots import Bar, bar_chart, fitted, histogram, scaling
 from harness.cli.table import print_tables
 from harness.core.case import describe
 from harness.core.metric import PRIMARY, metric_of
-from harness.core.run import RUNNING
+from harness.core.run_description import RUNNING
 from harness.core.trial import OK, by_case
 from harness.formats.cells import with_interval
 
@@ -60,25 +60,25 @@ def _width(out: Console) -> int:
 
 def _what(run: Run) -> Iterator[str]:
     """Yield when a run was, what, where, of which commit, and whether it came to its end."""
-    yield f"{run.meta['started_at'][:19].replace('T', ' ')} UTC"
-    name, *words = map(str, run.meta["command"] or ["bench"])
+    described, environment = run.description, run.environment
+    yield f"{described.started_at[:19].replace('T', ' ')} UTC"
+    name, *words = described.command or ("bench",)
     yield shlex.join([PurePath(name).name, *words])
-    environment, revision = run.environment, run.meta.get("revision") or {}
     if environment.host:
         yield environment.host
     if environment.git_commit:
         changes = " with changes" if environment.git_dirty else ""
         yield f"commit {environment.git_commit[:12]}{changes}"
-    if revision:
-        yield f"side {revision['role']} {revision.get('ref', '')}".rstrip()
-    yield str(run.meta["state"])
+    if described.variant:
+        yield f"side {described.variant.role} {described.variant.ref}".rstrip()
+    yield described.state
 
 
 def _state(run: Run) -> str:
     """Write what there is of a run that has not come to its end, and how it goes on."""
     trials = f"{len(run.trials)} trial{'' if len(run.trials) == 1 else 's'} so far"
     resume = f"bench run --resume {shlex.quote(str(run.folder))}"
-    if run.meta["state"] == RUNNING:
+    if run.description.state == RUNNING:
         return f"not at its end: {trials}; if it was killed, go on with: {resume}"
     return f"interrupted: {trials}; go on with: {resume}"
 

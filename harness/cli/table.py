@@ -87,7 +87,7 @@ def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
         }
         for table in tables
     ]
-    document = {"run": str(run.folder), "exit_code": code, "tags": run.meta["tags"], "groups": groups}
+    document = {"run": str(run.folder), "exit_code": code, "tags": run.description.tags, "groups": groups}
     typer.echo(json.dumps(finite(document), indent=1))
 
 

@@ -23,7 +23,7 @@ from harness.formats.sentence import summary_line
 from harness.store.rules import read_rules
 
 if TYPE_CHECKING:
-    from harness.core.comparison import Comparison
+    from harness.core.comparison import Comparison, Verdict
     from harness.core.run import Run
 
 
@@ -124,7 +124,7 @@ def _detectable(change: float) -> str:
     return f"{change:.1%}" if change < 1 else f"×{three_digits(1 + change)}"  # noqa: RUF001
 
 
-def _style(verdict: str) -> str:
+def _style(verdict: Verdict) -> str:
     if verdict in REGRESSIONS:
         return "red"
     return "green" if verdict in IMPROVEMENTS else "dim" if verdict == EQUIVALENT else "yellow"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.core.field_types import checked
 from harness.core.workload import Cost
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class Case:
         """The name shared by all cases that answer the same question: ``attention[seq=8192,dtype=bf16]``."""
         return f"{self.workload}[{describe(self.point)}]"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The stable name of the case: ``attention/naive[seq=8192,dtype=bf16]``."""
         return f"{self.workload}/{self.implementation}[{describe(self.point)}]"
@@ -114,7 +116,11 @@ def group_to_json(group: Group) -> dict[str, Any]:
 
 
 def group_from_json(data: dict[str, Any]) -> Group:
-    """Rebuild a group from :func:`group_to_json`."""
+    """Rebuild a group from :func:`group_to_json`.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing, or of another type.
+    """
     planned = tuple(
         PlannedCase(
             case_from_json(item["case"]),
@@ -128,7 +134,7 @@ def group_from_json(data: dict[str, Any]) -> Group:
         )
         for item in data["cases"]
     )
-    return Group(data["id"], data["baseline"], planned, data["interleaved"])
+    return checked(Group(data["id"], data["baseline"], planned, data["interleaved"]))
 
 
 def case_from_json(data: dict[str, Any]) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.core.metric import metric_of
@@ -11,13 +12,29 @@ from harness.core.metric import metric_of
 if TYPE_CHECKING:
     from harness.core.case import Case
 
-FASTER, SLOWER = "faster", "slower"
-BETTER, WORSE = "better", "worse"
-EQUIVALENT, INCONCLUSIVE, SUSPECT = "equivalent", "inconclusive", "suspect"
-NOT_COMPARABLE = "not comparable"
-# Of a case as a whole.
-FAILS, FIXED, BROKEN = "fails now", "works now", "fails on both sides"
-MISSING, ADDED = "missing", "added"
+
+class Verdict(StrEnum):
+    """What may be said of a comparison; from ``FAILS`` on, of a case as a whole."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+    SUSPECT = "suspect"
+    NOT_COMPARABLE = "not comparable"
+    FAILS = "fails now"
+    FIXED = "works now"
+    BROKEN = "fails on both sides"
+    MISSING = "missing"
+    ADDED = "added"
+
+
+FASTER, SLOWER, BETTER, WORSE = Verdict.FASTER, Verdict.SLOWER, Verdict.BETTER, Verdict.WORSE
+EQUIVALENT, INCONCLUSIVE, SUSPECT = Verdict.EQUIVALENT, Verdict.INCONCLUSIVE, Verdict.SUSPECT
+NOT_COMPARABLE, MISSING, ADDED = Verdict.NOT_COMPARABLE, Verdict.MISSING, Verdict.ADDED
+FAILS, FIXED, BROKEN = Verdict.FAILS, Verdict.FIXED, Verdict.BROKEN
 
 REGRESSIONS = (SLOWER, WORSE, FAILS)
 IMPROVEMENTS = (FASTER, BETTER, FIXED)
@@ -39,7 +56,7 @@ class Comparison:
 
     case: Case
     metric: str
-    verdict: str
+    verdict: Verdict
     base: float = math.nan
     new: float = math.nan
     ratio: float = math.nan
@@ -62,7 +79,7 @@ class Comparison:
         return self.verdict in UNDECIDED and not self.harmless
 
 
-def direction(metric: str, change: float) -> str:
+def direction(metric: str, change: float) -> Verdict:
     """Return the word for a change of a metric: of a time, ``faster`` or ``slower``; else ``better`` or ``worse``."""
     kind = metric_of(metric)
     improved = (change < 0) == (kind.better == "lower")

@@ -8,6 +8,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from harness.core.field_types import checked, checked_list
+
 # What may differ between two runs whose numbers can still be compared: identity, momentary state, the code under test.
 _VOLATILE = {"host", "load_1min", "memory_available", "git_commit", "git_dirty", "benchwright"}
 
@@ -59,11 +61,11 @@ class Environment:
     hosts: tuple[str, ...] = ()
 
     def _deciding(self) -> dict[str, Any]:
-        data = {key: value for key, value in asdict(self).items() if key not in _VOLATILE}
+        data = {key: value for key, value in vars(self).items() if key not in _VOLATILE}
         if hosts := data.pop("hosts"):
             data["nodes"] = len(hosts)
-        data["gpus"] = [{k: v for k, v in gpu.items() if k != "memory_free"} for gpu in data["gpus"]]
-        return json.loads(json.dumps(data))  # type: ignore[no-any-return]
+        data["gpus"] = [{k: v for k, v in vars(gpu).items() if k != "memory_free"} for gpu in data["gpus"]]
+        return data
 
     @property
     def fingerprint(self) -> str:
@@ -73,7 +75,7 @@ class Environment:
 
     def differences(self, other: Environment) -> list[str]:
         """The deciding fields in which two environments differ, as ``name: ours -> theirs``."""
-        ours, theirs = ({"nodes": 1, **one._deciding()} for one in (self, other))
+        ours, theirs = ({"nodes": 1, **json.loads(json.dumps(one._deciding()))} for one in (self, other))
         return [f"{key}: {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]]
 
 
@@ -88,8 +90,12 @@ def environment_to_json(environment: Environment) -> dict[str, Any]:
 
 
 def environment_from_json(data: dict[str, Any]) -> Environment:
-    """Rebuild an environment from :func:`environment_to_json`."""
+    """Rebuild an environment from :func:`environment_to_json`; what a later version adds is left out.
+
+    Raises:
+        KeyError, TypeError: a field is missing, or of another type.
+    """
     known = {item.name for item in fields(Environment)}
     gpus = tuple(Gpu(**{**gpu, "capability": tuple(gpu["capability"])}) for gpu in data["gpus"])
     kept = {key: value for key, value in data.items() if key in known}
-    return Environment(**{**kept, "gpus": gpus, "hosts": tuple(data.get("hosts", ()))})
+    return checked(Environment(**{**kept, "gpus": gpus, "hosts": tuple(checked_list(data.get("hosts", [])))}))

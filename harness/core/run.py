@@ -1,23 +1,23 @@
-"""A run as it stands on disk: what was asked for, where it was measured, and what came out so far."""
+"""A run as it stands on disk: what it says of itself, and what came out so far."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from harness.core.case import most_launches
-from harness.core.ceilings import Ceilings
-from harness.core.trial import Rest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.core.case import Group
+    from harness.core.ceilings import Ceilings
     from harness.core.environment import Environment
+    from harness.core.measurement import Measurement
+    from harness.core.run_description import RunDescription
     from harness.core.suite import Policy
-    from harness.core.trial import Trial
-
-RUNNING, INTERRUPTED, COMPLETE = "running", "interrupted", "complete"
+    from harness.core.trial import Rest, Trial
 
 
 @dataclass(frozen=True)
@@ -40,41 +40,66 @@ class Run:
     """A run folder, read.
 
     Attributes:
-        meta: the content of ``run.json``, with the launches so far.
+        description: what it says of itself, with the launches so far.
         trials: every trial that ended, in order.
     """
 
     folder: Path
-    meta: dict[str, Any]
-    groups: tuple[Group, ...]
-    policy: Policy
-    environment: Environment
+    description: RunDescription
     trials: tuple[Trial, ...]
 
     @property
     def id(self) -> str:
         """The run's name."""
-        return str(self.meta["run_id"])
+        return self.description.id
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The plan."""
+        return self.description.groups
+
+    @property
+    def policy(self) -> Policy:
+        """How it is measured."""
+        return self.description.policy
+
+    @property
+    def environment(self) -> Environment:
+        """Where it was measured."""
+        return self.description.environment
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.description.complete
 
     @property
     def context(self) -> Context:
         """What its numbers are read against."""
-        ceilings = self.meta.get("ceilings")
-        rests = tuple(Rest(**rest) for rest in self.meta.get("rests", ()))
-        return Context(rests, Ceilings(**ceilings) if ceilings else None, self.policy)
+        return Context(self.description.rests, self.description.ceilings, self.policy)
 
     @property
     def launches(self) -> int:
         """The launches of the case that has the most."""
         return most_launches(self.groups, self.policy.launches)
 
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return bool(self.meta["state"] == COMPLETE)
+    def with_groups(self, groups: Sequence[Group]) -> Run:
+        """Return the run with some of its groups, and the trials of their cases."""
+        cases = {planned.case for group in groups for planned in group.cases}
+        trials = tuple(trial for trial in self.trials if trial.case in cases)
+        return replace(self, description=replace(self.description, groups=tuple(groups)), trials=trials)
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A complete run without its samples: what a history needs of it."""
+
+    folder: Path
+    description: RunDescription
+    measurements: tuple[Measurement, ...]
 
 
 def took_turns(base: Run, new: Run) -> bool:
-    """Return whether two runs are sides of one, whose workers took turns in the same rounds."""
-    name = base.meta.get("revision", {}).get("together")
-    return name is not None and name == new.meta.get("revision", {}).get("together")
+    """Return whether two runs are variants of one, whose workers took turns in the same rounds."""
+    ours, theirs = base.description.variant, new.description.variant
+    return ours is not None and theirs is not None and ours.run_set == theirs.run_set

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_count, parse_duration, parse_percent
 from harness.core.errors import UsageError, only_known, unknown
+from harness.core.field_types import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MODES = ("cold", "hot", "graph", "host")
+
+class Mode(StrEnum):
+    """What a sample is."""
+
+    AUTO = "auto"
+    COLD = "cold"
+    HOT = "hot"
+    GRAPH = "graph"
+    HOST = "host"
+    COMPILED = "compiled"
+
+
+# Those that can be asked for by name.
+MODES = (Mode.COLD, Mode.HOT, Mode.GRAPH, Mode.HOST)
 # The mode of a run in which nothing ran: its numbers are the compiler's.
-COMPILED = "compiled"
+COMPILED = Mode.COMPILED
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ class Policy:
     timeout_s: float = 300.0
     device: str = "auto"
     threads: int = 0
-    mode: str = "auto"
+    mode: Mode = Mode.AUTO
     seed: int = 0
     energy_precision: float = 0.02
     nodes: int = 1
@@ -87,11 +102,11 @@ def parse_seed(text: str) -> int:
     return int(text)
 
 
-def parse_mode(text: str) -> str:
+def parse_mode(text: str) -> Mode:
     """Parse one of the modes of a CUDA sample."""
     if text not in MODES:
         raise ValueError(str(unknown("mode", text, MODES)))
-    return text
+    return Mode(text)
 
 
 # The settings that a command line and a suite share: how each is written, and the field it sets.
@@ -126,6 +141,15 @@ def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
         except ValueError as reason:
             raise UsageError(f"--{name.replace('_', '-')} {text}: {reason}") from None
     return replace(policy, **changes)
+
+
+def policy_from_json(data: Mapping[str, Any]) -> Policy:
+    """Rebuild a policy from its fields; those that an earlier version did not have take their defaults.
+
+    Raises:
+        TypeError, ValueError: a field is not known, or has another type or a value that is not known.
+    """
+    return checked(Policy(**{**data, "mode": Mode(data.get("mode", Policy.mode))}))
 
 
 def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from harness.core.case import Case, case_from_json
@@ -12,13 +13,21 @@ from harness.core.case import Case, case_from_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OK = "ok"
-SKIPPED = "skipped"
-INCORRECT = "incorrect"
-OOM = "oom"
-TIMEOUT = "timeout"
-CRASHED = "crashed"
-ERROR = "error"
+
+class Status(StrEnum):
+    """How a case ended in a launch."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    INCORRECT = "incorrect"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    ERROR = "error"
+
+
+OK, SKIPPED, INCORRECT = Status.OK, Status.SKIPPED, Status.INCORRECT
+OOM, TIMEOUT, CRASHED, ERROR = Status.OOM, Status.TIMEOUT, Status.CRASHED, Status.ERROR
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class Trial:
 
     case: Case
     launch: int
-    status: str = OK
+    status: Status = OK
     message: str = ""
     started_at: str = ""
     duration_s: float = 0.0
@@ -114,4 +123,5 @@ def sample_to_row(sample: Sample) -> tuple[Any, ...]:
 def trial_from_json(data: dict[str, Any]) -> Trial:
     """Rebuild a trial from :func:`trial_to_json`."""
     samples = [Sample(*row) for row in data["samples"]]
-    return Trial(**{**data, "case": case_from_json(data["case"]), "samples": samples})
+    rebuilt = {"case": case_from_json(data["case"]), "status": Status(data["status"]), "samples": samples}
+    return Trial(**{**data, **rebuilt})

@@ -35,7 +35,7 @@ def export(run: Run, name: str) -> Exported:
     """
     if name not in FORMATS:
         raise unknown("format", name, FORMATS)
-    tables = result_tables(run.groups, run.trials, run.context)
+    tables = result_tables(run)
     exported = FORMATS[name](run, tables)
     if sum(len(table.rows) for table in tables) == len(exported.left_out):
         raise UsageError(f"{run.folder} has no case with a result that {name} could show")

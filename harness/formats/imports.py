@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.summary import summarise
 from harness.core.case import Group, PlannedCase
 from harness.core.errors import UsageError, unknown
-from harness.core.run import COMPLETE
-from harness.core.suite import Policy
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RunDescription
+from harness.core.suite import Mode, Policy
 from harness.core.trial import Launch, utc_now
 from harness.formats import google_benchmark, pytest_benchmark
-from harness.store.read import read_run
 from harness.store.write import create_run, new_run_id, write_tables
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def import_files(paths: Sequence[Path], results: Path, tool: str, command: Itera
     trials = [replace(trial, launch=launch) for launch, one in enumerate(found) for trial in one.trials]
     trials = _with_one_case_a_name(trials)
     threads = {one.threads for one in found}
-    policy = Policy(launches=len(found), device="cpu", mode="host", threads=threads.pop() if len(threads) == 1 else 1)
+    policy = Policy(
+        launches=len(found), device="cpu", mode=Mode.HOST, threads=threads.pop() if len(threads) == 1 else 1
+    )
     launches = [Launch(i, one.started_at, {"file": paths[i].name}) for i, one in enumerate(found)]
     folder = _store(results, policy, environment, trials, launches, found[0].tool, command)
     return Imported(folder, _notes(found))
@@ -160,14 +162,20 @@ def _store(
 ) -> Path:
     """Write the run; its start is that of the first launch, so that it takes its place in a history."""
     groups, name = _groups(trials), "-".join(dict.fromkeys(trial.case.workload for trial in trials))
-    folder = create_run(
-        results, new_run_id(name), groups, policy, environment, command=command, sources=(), tags={"imported": tool}
+    description = RunDescription(
+        new_run_id(name),
+        groups,
+        policy,
+        environment,
+        started_at=min((launch.started_at for launch in launches if launch.started_at), default=utc_now()),
+        command=tuple(command),
+        tags={"imported": tool},
+        launches=tuple(launches),
     )
+    folder = create_run(results, description)
     try:
-        meta = read_run(folder).meta
-        started = min((launch.started_at for launch in launches if launch.started_at), default=utc_now())
-        meta |= {"started_at": started, "launches": [asdict(launch) for launch in launches]}
-        write_tables(folder, meta, trials, summarise(groups, trials), COMPLETE)
+        run = Run(folder, description, tuple(trials))
+        write_tables(run, summarise(groups, trials), COMPLETE)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

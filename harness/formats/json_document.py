@@ -26,7 +26,7 @@ def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
     document = {
         "format": "benchwright-run",
         "version": VERSION,
-        "run": {key: value for key, value in run.meta.items() if key not in _ELSEWHERE},
+        "run": {key: value for key, value in run.description.to_json().items() if key not in _ELSEWHERE},
         "environment": environment_to_json(run.environment),
         "groups": [_group(run, table) for table in tables],
     }

@@ -51,7 +51,7 @@ def _group(table: GroupTable) -> Iterator[str]:
 def _columns(table: GroupTable) -> dict[str, list[str]]:
     """Return the cells by column; a column in which no case has anything is left out."""
     rows = table.rows
-    columns = {
+    columns: dict[str, list[str]] = {
         "implementation": [code(row.case.implementation) for row in rows],
         "time": [with_interval(row.measurements.get("time")) for row in rows],
         f"time / {code(table.group.baseline)}": [ratio(row.ratio) for row in rows],

@@ -65,7 +65,7 @@ def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
             "branch": "(unknown)",
         },
         "benchmarks": [_benchmark(row, times) for row, times in rows if times],
-        "datetime": run.meta["started_at"],
+        "datetime": run.description.started_at,
         "version": _VERSION,
     }
     return Exported(to_json(document), tuple(row for row, times in rows if not times))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import UsageError
-from harness.core.run import COMPLETE
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import COMPILED, Policy
-from harness.core.trial import Launch, Sample, Trial, utc_now
+from harness.core.trial import Launch, Sample, Status, Trial, utc_now
 from harness.detect import detect
 from harness.inspect.remote import replies
 from harness.plan import chosen, points
@@ -89,15 +89,21 @@ def keep(
     for trial in trials:
         groups.setdefault(trial.case.group, []).append(PlannedCase(trial.case))
     plan = [Group(name, baseline, tuple(cases)) for name, cases in groups.items()]
-    run_id = new_run_id(f"inspect-{trials[0].case.workload}")
-    folder = create_run(
-        results, run_id, plan, _POLICY, _of_compiler(detect()), command=command, sources=sources, tags=tags
+    description = RunDescription(
+        new_run_id(f"inspect-{trials[0].case.workload}"),
+        tuple(plan),
+        _POLICY,
+        _of_compiler(detect()),
+        command=tuple(command),
+        tags=tags,
+        sources=tuple(sources),
     )
+    folder = create_run(results, description)
     append(folder, Launch(0, utc_now(), {}))
     for trial in trials:
         append(folder, trial)
     run = read_run(folder)
-    write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), COMPLETE)
+    write_tables(run, summarise(run.groups, run.trials), COMPLETE)
     return read_run(folder)
 
 
@@ -120,7 +126,7 @@ def _trial(workload: str, reply: dict[str, Any]) -> Trial:
     return Trial(
         case,
         0,
-        reply["status"],
+        Status(reply["status"]),
         reply["message"],
         utc_now(),
         reply.get("metrics", {}).get("compile_time", 0.0),

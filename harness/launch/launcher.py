@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.axis import Scalar
-    from harness.core.trial import Sample
+    from harness.core.suite import Mode
+    from harness.core.trial import Sample, Status
     from harness.launch.hosts import Hosts
     from harness.launch.side import Side
 
@@ -47,7 +48,7 @@ class WorkerSpec:
     implementation: str
     params: Mapping[str, Scalar]
     device: str
-    mode: str
+    mode: Mode
     threads: int
     seed: int
     reference: str
@@ -73,7 +74,7 @@ class WorkerHandle(Protocol):
         active_s: the time that the worker has spent on orders, in seconds.
     """
 
-    status: str
+    status: Status
     message: str
     steady: bool
     executed: tuple[str, ...]

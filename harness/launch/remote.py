@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
-from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
+from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample, Status
 from harness.launch import log
 from harness.launch.orphans import cause_of_end, descendants
 
@@ -65,7 +65,7 @@ class Worker:
         self.steady = reply.get("steady", True)
         self.executed, self.flags = tuple(reply.get("executed", ())), tuple(reply.get("flags", ()))
         if reply["status"] != OK:
-            self._end(reply["status"], reply["message"])
+            self._end(Status(reply["status"]), reply["message"])
         return list(reply["samples"])
 
     def finish(self) -> None:
@@ -131,7 +131,7 @@ class Worker:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _end(self, status: str, message: str, *, died: bool = False, blame_left: bool = False) -> None:
+    def _end(self, status: Status, message: str, *, died: bool = False, blame_left: bool = False) -> None:
         """Close the connection, wait for the process, kill what it left, and settle the status."""
         self._connection.close()
         if status != OK and not died:
@@ -157,7 +157,7 @@ class Worker:
                     os.kill(one, number)
 
 
-def _explain(code: int, name: str, oom_killed: bool) -> tuple[str, str]:
+def _explain(code: int, name: str, oom_killed: bool) -> tuple[Status, str]:
     """Name the end of a worker that did not answer."""
     if code == -signal.SIGKILL and oom_killed:
         return OOM, f"{name}: killed by the kernel for want of memory"

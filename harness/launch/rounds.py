@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY
-from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial, utc_now
+from harness.core.trial import ERROR, OK, SKIPPED, Sample, Status, Trial, utc_now
 from harness.detect import available_memory, usable_cpus
 from harness.launch.energy import no_energy
 from harness.launch.launcher import WorkerSpec
@@ -111,7 +111,7 @@ def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
             one.worker.kill()
 
 
-def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[str, str] | None:
+def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[Status, str] | None:
     """Leave the right answers of a group in files, unless an earlier launch did; return the status of a failure."""
     path = _reference_path(turns, side, planned)
     if path.with_name(path.name + ".1").exists():
@@ -240,7 +240,7 @@ def _name(turns: Turns, one: Contender) -> str:
     return f"{one.planned.case.id} {turns.launchers[one.side].side.label}".strip()
 
 
-def _trial(turns: Turns, planned: PlannedCase, status: str = OK, message: str = "") -> Trial:
+def _trial(turns: Turns, planned: PlannedCase, status: Status = OK, message: str = "") -> Trial:
     return Trial(planned.case, turns.launch, status, message, utc_now())
 
 

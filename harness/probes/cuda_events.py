@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.core.suite import Mode
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +34,7 @@ class CudaClock:
     ``exposed``: the host's time may be part of its time.
     """
 
-    def __init__(self, device: str, mode: str) -> None:
+    def __init__(self, device: str, mode: Mode) -> None:
         self._mode = mode
         self._device = torch.device(device)
         l2 = torch.cuda.get_device_properties(self._device).L2_cache_size
@@ -41,17 +43,17 @@ class CudaClock:
         # What the host needs for a step, None where it is to be learnt from a sample without a spin.
         self._need_s: float | None = None
         self._early = 0
-        self.least_s = _LEAST_S if mode in ("hot", "host") else 0.0
-        self.largest_block = 1 << 16 if mode in ("hot", "host") else 1
+        self.least_s = _LEAST_S if mode in (Mode.HOT, Mode.HOST) else 0.0
+        self.largest_block = 1 << 16 if mode in (Mode.HOT, Mode.HOST) else 1
 
     def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
         """Run ``block`` steps; see :class:`harness.probes.Clock`. ``host_time`` is what the call itself took."""
-        if self._mode == "host":
+        if self._mode == Mode.HOST:
             return self._host_sample(step, block)
-        call = self._graph(step).replay if self._mode == "graph" else step
+        call = self._graph(step).replay if self._mode == Mode.GRAPH else step
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(self._device)
-        if self._mode != "hot":
+        if self._mode != Mode.HOT:
             self._flush.zero_()
         if spin_s := self._spin_s(block):
             torch.cuda._sleep(int(spin_s * _CYCLES_PER_S))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.rows import result_tables
 from harness.core.errors import unknown
+from harness.core.run import took_turns
 from harness.formats import markdown
 from harness.formats.exports import save
 from harness.report.page import render_page
@@ -47,14 +48,12 @@ def write_report(study: Study, form: str = "html", output: Path | None = None) -
 
 def render_markdown(study: Study) -> str:
     """Return the sentence of what came out, and the tables of every run."""
-    tables = [
-        markdown.write(run, result_tables(run.groups, run.trials, run.context)).text.rstrip() for run in study.runs
-    ]
+    tables = [markdown.write(run, result_tables(run)).text.rstrip() for run in study.runs]
     return "\n\n".join([markdown.code(headline(study)), *tables]) + "\n"
 
 
 def _place(study: Study) -> Path:
     """Return where the page of a study stands: with the run, where it is of one run or of two sides of one."""
     new = study.runs[-1]
-    together = {(run.meta.get("revision") or {}).get("together", run.id) for run in study.runs}
-    return new.folder / PAGE if len(together) == 1 and is_local(new.folder) else Path(PAGE)
+    alone = all(took_turns(new, run) for run in study.runs[:-1])
+    return new.folder / PAGE if alone and is_local(new.folder) else Path(PAGE)

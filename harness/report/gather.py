@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from harness.analysis.history import build_history
 from harness.core.errors import UsageError
 from harness.core.metric import PRIMARY
-from harness.core.run import Run
+from harness.core.run import MeasuredRun, Run
 from harness.report.study import build_study
 from harness.store.find import find_runs
+from harness.store.measured_run import read_measured_runs
 from harness.store.read import read_run
-from harness.store.summary import summaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.history import History
     from harness.core.rules import Rules
-    from harness.core.summary import RunSummary
     from harness.report.study import Study
 
 # Reasons that are given where nothing can be read at all.
@@ -52,9 +51,9 @@ def gather(
         raise UsageError("; ".join(left_out[:_NAMED]) or "there is no run to show")
     history = None
     if results is not None:
-        read = list(summaries(find_runs(results)))
-        left_out += [reason for reason in read if isinstance(reason, str)]
-        history = history_of(runs.values(), [one for one in read if not isinstance(one, str)], topology)
+        kept, reasons = read_measured_runs(find_runs(results))
+        left_out += reasons
+        history = history_of(runs.values(), kept, topology)
     return build_study(list(runs.values()), rules=rules, history=history, left_out=dict.fromkeys(left_out))
 
 
@@ -70,7 +69,7 @@ def read_or_reason(folder: Path) -> Run | str:
         return f"{folder} holds no run in a form that is known"
 
 
-def history_of(runs: Iterable[Run], kept: Sequence[RunSummary], topology: Sequence[str]) -> History:
+def history_of(runs: Iterable[Run], kept: Sequence[MeasuredRun], topology: Sequence[str]) -> History:
     """Return the history of the cases of runs over all runs that are kept."""
     cases = {planned.case.id for run in runs for group in run.groups for planned in group.cases}
     return build_history(kept, PRIMARY, cases, topology)

@@ -14,6 +14,8 @@ from harness.report.page import asset, script_hash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.core.run_description import State
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -33,7 +35,7 @@ class Entry:
     fingerprint: str
     commit: str
     dirty: bool
-    state: str
+    state: State
     cases: int
     failures: int = 0
     headline: str = ""

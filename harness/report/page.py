@@ -107,7 +107,7 @@ def render_page(study: Study, place: Place = ALONE) -> str:
 def _title(study: Study) -> str:
     workloads = ", ".join(dict.fromkeys(study.cases["workload"]))
     machines = ", ".join(dict.fromkeys(study.cases["machine"]))
-    return f"{workloads} · {machines} · {study.runs[-1].meta['started_at'][:10]}"
+    return f"{workloads} · {machines} · {study.runs[-1].description.started_at[:10]}"
 
 
 def _section(study: Study, panel: ModuleType, slots: list[_Slot]) -> _Section | None:

@@ -17,7 +17,7 @@ from harness.report.panels.verdict import headline
 from harness.report.site_folder import digest, replaced, slug
 from harness.report.site_run import site_run
 from harness.report.study import build_study
-from harness.store.summary import summaries
+from harness.store.measured_run import read_measured_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +106,7 @@ class _Builder:
         self._guarded("history/index.html", content, lambda: self._history(shown))
 
     def _run(self, run: SiteRun) -> Entry:
-        sides = [one for one in self._runs if run.together and one.together == run.together] or [run]
+        sides = [one for one in self._runs if run.run_set and one.run_set == run.run_set] or [run]
         sides.sort(key=lambda side: side.is_new)
         said = self._page(run.name, sides, lambda study: _said(study, run))
         if said is None:
@@ -122,7 +122,7 @@ class _Builder:
         return {workload: list(runs.values()) for workload, runs in found.items()}
 
     def _history(self, shown: Sequence[SiteRun]) -> Made:
-        kept = [one for one in summaries(run.home for run in self._runs) if not isinstance(one, str)]
+        kept, _ = read_measured_runs(run.home for run in self._runs)
         runs = [found for run in shown if not isinstance(found := read_or_reason(run.home), str)]
         study = build_study(runs, history=history_of(runs, kept, self._topology)) if runs else None
         if not study or not any(history_panel.draw(study)):
@@ -174,8 +174,7 @@ def _of_workload(run: Run, workload: str) -> Run:
     if not workload:
         return run
     groups = [group for group in run.groups if any(one.case.workload == workload for one in group.cases)]
-    trials = [trial for trial in run.trials if trial.case.workload == workload]
-    return replace(run, groups=tuple(groups), trials=tuple(trials))
+    return run.with_groups(groups)
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UsageError
+from harness.core.variant import BASE
 from harness.report.index import Entry
 from harness.report.site_folder import digest, slug
 from harness.report.study import machine_name
@@ -14,9 +15,8 @@ from harness.store.layout import JOURNAL, RUN, TABLES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.core.run_description import RunDescription
     from harness.store.source import Source
-
-_BASE = "base"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SiteRun:
         name: that of its page, which is safe in a path and in an address.
         content: a digest of its files.
         order: sorts runs by time, those that are complete last.
-        together: what it shares with the other side that it took turns with; empty where there is none.
+        run_set: what it shares with the other sides that it took turns with; empty where there are none.
         is_new: whether it is the new one of two sides.
         slowed: whether it was made slower on purpose.
     """
@@ -37,7 +37,7 @@ class SiteRun:
     name: str
     content: str
     order: tuple[bool, str]
-    together: str
+    run_set: str
     is_new: bool
     slowed: bool
     entry: Entry
@@ -51,36 +51,36 @@ def site_run(source: Source) -> SiteRun:
     """
     if source.merged:
         raise UsageError(f"{source.folder} lies in a merged folder, and has no page of its own")
+    run = source.description
     try:
-        revision = source.run.get("revision") or {}
         return SiteRun(
             home=source.home,
-            name=f"runs/{slug(source.run_id)}/index.html",
+            name=f"runs/{slug(run.id)}/index.html",
             content=_content(source.home),
-            order=(source.complete, source.started_at),
-            together=str(revision.get("together") or ""),
-            is_new=revision.get("role") != _BASE,
-            slowed=bool(revision.get("planted")),
-            entry=_entry(source),
+            order=(run.complete, run.started_at),
+            run_set=run.variant.run_set if run.variant else "",
+            is_new=not run.variant or run.variant.role != BASE,
+            slowed=run.slowed,
+            entry=_entry(run),
         )
     except OSError as error:
         raise UsageError(f"{source.folder} cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError):
-        raise UsageError(f"{source.folder} holds no run in a form that is known") from None
+    except ValueError:
+        raise UsageError(f"{source.folder}/{RUN}: unknown device '{run.policy.device}'") from None
 
 
-def _entry(source: Source) -> Entry:
+def _entry(run: RunDescription) -> Entry:
     return Entry(
-        run_id=source.run_id,
+        run_id=run.id,
         page="",
-        started_at=source.started_at,
-        workloads=[str(name) for name in dict.fromkeys(case.workload for case in source.cases)],
-        machine=machine_name(source.environment, source.policy),
-        fingerprint=source.fingerprint,
-        commit=str(source.environment.git_commit),
-        dirty=bool(source.environment.git_dirty),
-        state=source.state,
-        cases=len(source.cases),
+        started_at=run.started_at,
+        workloads=list(dict.fromkeys(case.workload for case in run.cases)),
+        machine=machine_name(run.environment, run.policy),
+        fingerprint=run.environment.fingerprint,
+        commit=run.environment.git_commit,
+        dirty=run.environment.git_dirty,
+        state=run.state,
+        cases=len(run.cases),
     )
 
 

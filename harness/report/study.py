@@ -136,8 +136,8 @@ def run_labels(runs: Sequence[Run]) -> dict[str, str]:
 
 def _revision(run: Run) -> str:
     """Return what a side of a run is called: as the user wrote it; empty of a plain run."""
-    revision = run.meta.get("revision") or {}
-    return str(revision["ref"] or "working tree") if revision else ""
+    variant = run.description.variant
+    return variant.ref or "working tree" if variant else ""
 
 
 def machine_name(environment: Environment, policy: Policy) -> str:
@@ -201,7 +201,7 @@ def word(value: Any) -> str:
 
 
 def _rows(run: Run) -> Iterator[tuple[Row, PlannedCase, str]]:
-    for table in result_tables(run.groups, run.trials, run.context):
+    for table in result_tables(run):
         planned = {one.case: one for one in table.group.cases}
         for row in table.rows:
             yield row, planned[row.case], table.group.baseline

@@ -21,6 +21,7 @@ from harness.detect import has_module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.core.comparison import Verdict
     from harness.plan import Plan
 
 _SCRIPTS = Path(__file__).parent
@@ -40,7 +41,7 @@ class Rival:
     module: str
     rule: str
     measure: Callable[[Plan, tuple[str, ...], float, float], Any]
-    verdict: Callable[[Any, Any], str]
+    verdict: Callable[[Any, Any], Verdict]
 
 
 def installed() -> list[Rival]:
@@ -55,7 +56,7 @@ def _timer(plan: Plan, sources: tuple[str, ...], planted: float, seconds: float)
     )
 
 
-def _disjoint(base: list[float], new: list[float]) -> str:
+def _disjoint(base: list[float], new: list[float]) -> Verdict:
     """Judge by the 95 % intervals of the two medians: torch prints both, and has no test of its own."""
     ours, theirs = median_interval(new), median_interval(base)
     if ours[0] > theirs[1]:
@@ -74,7 +75,7 @@ def _pyperf(plan: Plan, sources: tuple[str, ...], planted: float, seconds: float
     return [value for run in runs for value in run.get("values", ())]
 
 
-def _t_test(base: list[float], new: list[float]) -> str:
+def _t_test(base: list[float], new: list[float]) -> Verdict:
     """Judge as ``pyperf compare_to`` does: Student's t on the pooled values at 95 %."""
     from scipy.stats import ttest_ind
 
@@ -94,7 +95,7 @@ def _pytest_benchmark(plan: Plan, sources: tuple[str, ...], planted: float, seco
         return float(json.loads(out.read_text())["benchmarks"][0]["stats"]["median"])
 
 
-def _threshold(base: float, new: float) -> str:
+def _threshold(base: float, new: float) -> Verdict:
     """Judge as ``--benchmark-compare-fail=median:1%`` does."""
     if abs(new / base - 1) <= _THRESHOLD:
         return EQUIVALENT

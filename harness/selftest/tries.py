@@ -10,13 +10,14 @@ from harness.analysis.compare import compare
 from harness.core.comparison import FASTER, SLOWER
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import PRIMARY
-from harness.revisions import BASE, Revision
+from harness.core.variant import BASE, Variant
 from harness.run import execute, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from harness.core.comparison import Verdict
     from harness.core.environment import Environment
     from harness.core.rules import Rules
     from harness.plan import Plan
@@ -104,7 +105,7 @@ class _Counts:
         self._alarms, self._seconds = 0, 0.0
         self._found = dict.fromkeys(effects, 0)
 
-    def add(self, said: Mapping[float, str], seconds: float) -> None:
+    def add(self, said: Mapping[float, Verdict], seconds: float) -> None:
         """Add a try: what was said of each effect, 0 being the same code."""
         self._seconds += seconds
         self._alarms += said[0.0] in (SLOWER, FASTER)
@@ -116,9 +117,9 @@ class _Counts:
         return Tally(tool, tries, self._alarms, self._found, self._seconds)
 
 
-def _own_try(setting: Setting) -> dict[float, str]:
-    sides = {BASE: Revision(), "effect-0": Revision()}
-    sides |= {f"effect-{effect:g}": Revision(planted=effect) for effect in setting.effects}
+def _own_try(setting: Setting) -> dict[float, Verdict]:
+    sides = [Variant(BASE), Variant("effect-0")]
+    sides += [Variant(f"effect-{effect:g}", planted=effect) for effect in setting.effects]
     runs = start_run(
         setting.plan,
         setting.place,
@@ -127,7 +128,7 @@ def _own_try(setting: Setting) -> dict[float, str]:
         command=(),
         sources=setting.sources,
         tags={},
-        revisions=sides,
+        variants=sides,
     )
     runs, code = execute(runs, setting.observer)
     if code == EXIT_INTERRUPTED:
@@ -139,7 +140,7 @@ def _own_try(setting: Setting) -> dict[float, str]:
     return said
 
 
-def _rival_try(setting: Setting, rival: Rival, seconds: float) -> Iterator[tuple[float, str]]:
+def _rival_try(setting: Setting, rival: Rival, seconds: float) -> Iterator[tuple[float, Verdict]]:
     base = rival.measure(setting.plan, setting.sources, 0.0, seconds)
     for effect in (0.0, *setting.effects):
         yield effect, rival.verdict(base, rival.measure(setting.plan, setting.sources, effect, seconds))

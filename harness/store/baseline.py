@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError, UsageError
-from harness.store.find import BASELINES, headers
+from harness.store.find import BASELINES, read_kept_runs
 from harness.store.place import mirrored, require_local
 from harness.store.read import read_run
 
@@ -32,9 +32,9 @@ def keep_baseline(results: Path, name: str, folder: Path) -> Path:
         raise UsageError(f"{folder} is not complete; go on with: bench run --resume {folder}")
     home = results / BASELINES / name
     earlier = [
-        header.folder
-        for header in headers(results)
-        if header.baseline == name and header.fingerprint == run.environment.fingerprint
+        kept.folder
+        for kept in read_kept_runs(results)
+        if kept.baseline == name and kept.description.environment.fingerprint == run.environment.fingerprint
     ]
     partial = home / f".{run.id}.partial"
     try:

@@ -15,7 +15,9 @@ A merged folder holds the same three tables of many runs, and ``runs.parquet`` w
 
 from __future__ import annotations
 
-VERSION = 2
+from harness.core.run_description import SCHEMA_VERSION
+
+VERSION = SCHEMA_VERSION
 RUN, JOURNAL = "run.json", "journal.jsonl"
 TRIALS, SAMPLES, MEASUREMENTS = "trials.parquet", "samples.parquet", "measurements.parquet"
 RUNS = "runs.parquet"

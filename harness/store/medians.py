@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from harness.store.source import Source
+    from harness.core.run_description import RunDescription
+    from harness.core.suite import Mode
     from harness.store.sources import Sources
 
 
@@ -26,7 +27,7 @@ class Setting(NamedTuple):
     device: str
     fingerprint: str
     threads: int
-    mode: str
+    mode: Mode
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
     Raises:
         UsageError: there is no such case or metric; the message has the nearest.
     """
-    cases = matching({case for run in sources.runs for case in run.cases}, word)
+    cases = matching({case for run in sources.runs for case in run.description.cases}, word)
     with connected(sources) as duck:
         settings, counts = _settings(duck, sources), _counts(duck, cases if word else None)
         several = len(settings) > 1
@@ -76,21 +77,23 @@ def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
             raise unknown("metric", metric, [name for (name,) in known])
     unit = metric_of(metric).unit
     found = [Median(case, settings[setting], unit, *numbers) for case, setting, *numbers in rows]
-    planned = {case.id: number for number, case in enumerate(case for run in sources.runs for case in run.cases)}
+    planned = {
+        case.id: number for number, case in enumerate(case for run in sources.runs for case in run.description.cases)
+    }
     return sorted(found, key=lambda row: (planned.get(row.case, -1), row.setting))
 
 
 def _settings(duck: DuckDBPyConnection, sources: Sources) -> list[Setting]:
     """Return the settings of all runs, and keep as a table which run has which, by number."""
-    found = {run.run_id: _setting(run) for run in sources.runs}
+    found = {run.description.id: _setting(run.description) for run in sources.runs}
     settings = sorted(set(found.values()))
     numbers = {"ids": list(found), "numbers": [settings.index(setting) for setting in found.values()]}
     duck.execute("create temp table settings as select unnest($ids) as run_id, unnest($numbers) as setting", numbers)
     return settings
 
 
-def _setting(run: Source) -> Setting:
-    return Setting(run.device, run.fingerprint, run.policy.threads, run.policy.mode)
+def _setting(run: RunDescription) -> Setting:
+    return Setting(run.device, run.environment.fingerprint, run.policy.threads, run.policy.mode)
 
 
 def _counts(duck: DuckDBPyConnection, cases: Collection[str] | None) -> str:

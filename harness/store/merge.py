@@ -58,5 +58,8 @@ def _write(duck: DuckDBPyConnection, table: str, file: Path) -> None:
 
 
 def _runs(sources: Sources) -> pa.Table:
-    rows = [{"run_id": run.run_id, "folder": run.folder, "run": json.dumps(run.run)} for run in sources.runs]
+    rows = [
+        {"run_id": run.description.id, "folder": run.folder, "run": json.dumps(run.description.to_json())}
+        for run in sources.runs
+    ]
     return pa.Table.from_pylist(rows, schema=schema.RUNS_SCHEMA)

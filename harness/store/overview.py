@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from harness.core.run_description import State
     from harness.store.source import Source
     from harness.store.sources import Sources
 
@@ -39,7 +40,7 @@ class Overview:
     fingerprint: str
     commit: str
     dirty: bool
-    state: str
+    state: State
     cases: int
     failures: int
     samples: int
@@ -51,7 +52,9 @@ def overviews(sources: Sources) -> list[Overview]:
     with connected(sources) as duck:
         samples = _by_run(duck, _SAMPLES)
         failures = _by_run(duck, _FAILURES, ok=OK, skipped=SKIPPED)
-    return [_overview(run, failures.get(run.run_id, 0), samples.get(run.run_id, 0)) for run in sources.runs]
+    return [
+        _overview(run, failures.get(run.description.id, 0), samples.get(run.description.id, 0)) for run in sources.runs
+    ]
 
 
 def folder_size(folder: Path) -> int:
@@ -64,17 +67,18 @@ def _by_run(duck: DuckDBPyConnection, query: str, **parameters: str) -> dict[str
 
 
 def _overview(run: Source, failures: int, samples: int) -> Overview:
+    found, cases = run.description, run.description.cases
     return Overview(
-        run_id=run.run_id,
+        run_id=found.id,
         folder=run.folder,
-        started_at=run.started_at,
-        workloads=tuple(dict.fromkeys(case.workload for case in run.cases)),
-        device=run.device,
-        fingerprint=run.fingerprint,
-        commit=str(run.environment.git_commit),
-        dirty=run.environment.git_dirty,
-        state=run.state,
-        cases=len(run.cases),
+        started_at=found.started_at,
+        workloads=tuple(dict.fromkeys(case.workload for case in cases)),
+        device=found.device,
+        fingerprint=found.environment.fingerprint,
+        commit=found.environment.git_commit,
+        dirty=found.environment.git_dirty,
+        state=found.state,
+        cases=len(cases),
         failures=failures,
         samples=samples,
         size=None if run.merged else folder_size(run.home),

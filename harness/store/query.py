@@ -41,7 +41,7 @@ def _parts(duck: DuckDBPyConnection, sources: Sources, table: str) -> Iterator[D
     for run in sources.runs:
         file = run.home / table
         if run.merged:
-            merged.setdefault(file, []).append(run.run_id)
+            merged.setdefault(file, []).append(run.description.id)
         elif run.trials is None:
             by_version.setdefault(sources.forms[file], []).append(file)
     for version, files in by_version.items():
@@ -61,9 +61,9 @@ def _journals(duck: DuckDBPyConnection, sources: Sources, table: str) -> Iterato
         if run.trials is None:
             continue
         if table == MEASUREMENTS:
-            rows = measurement_table(run.run_id, ())
+            rows = measurement_table(run.description.id, ())
         else:
-            rows = (sample_table if table == SAMPLES else trial_table)(run.run_id, run.trials)
+            rows = (sample_table if table == SAMPLES else trial_table)(run.description.id, run.trials)
         name = f"journal_{VIEWS[table]}_{number}"
         duck.register(name, rows)  # unlike a relation, this keeps the rows alive as long as the view
         yield duck.table(name)

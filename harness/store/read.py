@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.core.case import group_from_json
-from harness.core.environment import environment_from_json
 from harness.core.errors import UsageError
 from harness.core.run import Run
-from harness.core.suite import Policy
-from harness.core.trial import Sample, Trial, trial_from_json
+from harness.core.trial import Sample, Status, Trial
 from harness.store import schema
+from harness.store.description import read_description
+from harness.store.journal import read_journal
 from harness.store.place import table_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from harness.core.case import Group
+    from harness.core.case import Case
 
 _SAMPLE = [field.name for field in fields(Sample)]
 _TRIAL = [field.name for field in fields(Trial) if field.name != "samples"]
@@ -32,43 +30,16 @@ def read_run(folder: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        UsageError: there is no run, or it was written by a newer version.
+        UsageError: there is no run, it is damaged, or it was written by a newer version.
     """
-    try:
-        meta = json.loads((folder / schema.RUN).read_text())
-        version = meta["schema_version"]
-        if version > schema.VERSION:
-            raise UsageError(f"{folder} was written by a newer version (schema {version}, not {schema.VERSION})")
-        groups = tuple(group_from_json(group) for group in meta["plan"])
-        policy, environment = Policy(**meta["policy"]), environment_from_json(meta["environment"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder} is not a run folder: it has no readable {schema.RUN}") from None
+    description = read_description(folder)
     if (folder / schema.JOURNAL).exists():
-        trials = _read_journal(folder, meta)
-    else:
-        trials = _read_tables(folder, groups)
-    return Run(folder, meta, groups, policy, environment, tuple(trials))
+        return Run(folder, *read_journal(folder, description))
+    return Run(folder, description, tuple(_read_tables(folder, description.cases)))
 
 
-def _read_journal(folder: Path, meta: dict[str, Any]) -> list[Trial]:
-    """Read every whole line of the journal, launches and rests into the run's description; the last may be torn."""
-    meta["launches"], meta["rests"], trials = [], [], []
-    for line in (folder / schema.JOURNAL).read_text().splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if "trial" in event:
-            trials.append(trial_from_json(event["trial"]))
-        elif "rest" in event:
-            meta["rests"].append(event["rest"])
-        else:
-            meta["launches"].append(event["launch"])
-    return trials
-
-
-def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
-    cases = {planned.case.id: planned.case for group in groups for planned in group.cases}
+def _read_tables(folder: Path, planned: Iterable[Case]) -> list[Trial]:
+    cases = {case.id: case for case in planned}
     try:
         rows = _columns(folder / schema.TRIALS, _TRIAL)
         samples = _columns(folder / schema.SAMPLES, ("case", "launch", *_SAMPLE))
@@ -78,12 +49,16 @@ def _read_tables(folder: Path, groups: tuple[Group, ...]) -> list[Trial]:
     try:
         for row in zip(*rows.values(), strict=True):
             values = dict(zip(rows, row, strict=True))
-            trials[values["case"], values["launch"]] = Trial(**{**values, "case": cases[values["case"]]})
+            trials[values["case"], values["launch"]] = Trial(
+                **{**values, "case": cases[values["case"]], "status": Status(values["status"])}
+            )
         # By position, for there may be a million: what an older version does not have comes last in a sample.
         for case, launch, *rest in zip(*samples.values(), strict=True):
             trials[case, launch].samples.append(Sample(*rest))
     except KeyError as missing:
         raise UsageError(f"{folder}: a table has {missing}, which the run does not") from None
+    except ValueError as unknown:
+        raise UsageError(f"{folder}/{schema.TRIALS}: {unknown}") from None
     return list(trials.values())
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import UsageError, unknown
+from harness.store.description import parse_description
 from harness.store.duck import connect, parquet
 from harness.store.find import find_runs
 from harness.store.footers import versions
 from harness.store.layout import RUN, RUNS, TABLES, VERSION
 from harness.store.place import is_url, mirrored, place_of, without_pattern
-from harness.store.source import Source, parse_source, read_source
+from harness.store.source import Source, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,11 +43,11 @@ class Sources:
         Raises:
             UsageError: there is no other.
         """
-        slowed = tuple(f"{run.folder} was made slower on purpose" for run in self.runs if run.slowed)
+        slowed = tuple(f"{run.folder} was made slower on purpose" for run in self.runs if run.description.slowed)
         left_out = self.left_out + slowed
         if len(slowed) == len(self.runs):
             raise UsageError("; ".join(left_out[:_NAMED]))
-        return replace(self, runs=tuple(run for run in self.runs if not run.slowed), left_out=left_out)
+        return replace(self, runs=tuple(run for run in self.runs if not run.description.slowed), left_out=left_out)
 
 
 class _Root(NamedTuple):
@@ -103,10 +104,10 @@ def _gather(roots: Sequence[_Root]) -> Sources:
     kept, forms = _sound(candidates, left_out)
     runs: dict[str, Source] = {}
     for source in sorted(kept, key=lambda source: source.merged):
-        runs.setdefault(source.run_id, source)
+        runs.setdefault(source.description.id, source)
     if not runs:
         raise UsageError("; ".join(left_out[:_NAMED]) or "no place was named")
-    in_order = sorted(runs.values(), key=lambda source: (source.started_at, source.run_id))
+    in_order = sorted(runs.values(), key=lambda source: (source.description.started_at, source.description.id))
     return Sources(tuple(in_order), tuple(dict.fromkeys(left_out)), forms)
 
 
@@ -119,7 +120,7 @@ def _read(name: str, folder: Path, *, merged: bool) -> list[Source]:
             raise UsageError(f"{name}: {form}")
     with connect() as duck:
         rows = parquet(duck, [folder / RUNS]).project("folder, run").fetchall()
-    return [parse_source(origin, folder, text, merged=True) for origin, text in rows]
+    return [Source(origin, folder, parse_description(origin, text), merged=True) for origin, text in rows]
 
 
 def _sound(candidates: Sequence[Source], left_out: list[str]) -> tuple[list[Source], dict[Path, int]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.core.variant import variant_to_json
 from harness.store.duck import SQL_TYPES
 from harness.store.layout import COLUMNS, MEASUREMENTS, SAMPLES, TRIALS
 from harness.store.query import VIEWS, connected
@@ -17,7 +18,7 @@ from harness.store.sources import gathered
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from harness.store.source import Source
+    from harness.core.run_description import RunDescription
 
 # Text that repeats: as categories, ten million rows take a third of a gigabyte instead of several.
 _REPEATS = {"run_id", "case", "group", "workload", "implementation", "params", "metric", "unit", "flags", "provenance"}
@@ -53,7 +54,7 @@ def read_tables(*words: str) -> Tables:
     """
     with gathered(words) as found, connected(found) as duck:
         samples, measurements, trials = (_frame(duck, table) for table in (SAMPLES, MEASUREMENTS, TRIALS))
-        environment = pd.DataFrame([_environment(run) for run in found.runs])
+        environment = pd.DataFrame([_environment(run.description, run.folder) for run in found.runs])
         return Tables(samples, measurements, trials, environment, found.left_out)
 
 
@@ -72,26 +73,26 @@ def _frame(duck: DuckDBPyConnection, table: str) -> pd.DataFrame:
     return duck.execute(f"select {columns} from {view}").df()
 
 
-def _environment(run: Source) -> dict[str, Any]:
+def _environment(run: RunDescription, folder: str) -> dict[str, Any]:
     """Return what is known of a run in one flat row; what may have any number of parts is JSON text."""
     machine = asdict(run.environment)
     del machine["gpus"]
     packages, variables = machine.pop("packages"), machine.pop("variables")
     return {
-        "run_id": run.run_id,
-        "folder": run.folder,
+        "run_id": run.id,
+        "folder": folder,
         "state": run.state,
         "started_at": run.started_at,
-        "command": shlex.join(map(str, run.run.get("command", ()))),
-        "tags": json.dumps(run.run.get("tags", {}), sort_keys=True),
-        "revision": json.dumps(run.run.get("revision") or {}, sort_keys=True),
+        "command": shlex.join(run.command),
+        "tags": json.dumps(run.tags, sort_keys=True),
+        "revision": json.dumps(variant_to_json(run.variant), sort_keys=True),
         **asdict(run.policy),
         "commit": machine.pop("git_commit"),
         "dirty": machine.pop("git_dirty"),
-        "fingerprint": run.fingerprint,
+        "fingerprint": run.environment.fingerprint,
         "gpus": ", ".join(gpu.name for gpu in run.environment.gpus),
         **machine,
         **{f"package_{name.replace('-', '_')}": version for name, version in packages.items()},
         "variables": json.dumps(variables, sort_keys=True),
-        "ceilings": json.dumps(run.run.get("ceilings")),
+        "ceilings": json.dumps(asdict(run.ceilings) if run.ceilings else None),
     }

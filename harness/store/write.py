@@ -6,33 +6,30 @@ import json
 import os
 import re
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from harness.core.case import group_to_json
-from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE, RUNNING
+from harness.core.run_description import COMPLETE, RUNNING
 from harness.core.trial import Launch, Rest, Trial, trial_to_json, utc_now
 from harness.store import schema
 from harness.store.place import require_local
 from harness.store.rows import measurement_table, sample_table, trial_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
 
     from harness.core.case import Group
-    from harness.core.ceilings import Ceilings
-    from harness.core.environment import Environment
     from harness.core.measurement import Measurement
     from harness.core.run import Run
-    from harness.core.suite import Policy
+    from harness.core.run_description import RunDescription, State
 
 
 def new_run_id(selection: str) -> str:
@@ -41,45 +38,16 @@ def new_run_id(selection: str) -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
 
 
-def create_run(
-    results: Path,
-    run_id: str,
-    groups: Iterable[Group],
-    policy: Policy,
-    environment: Environment,
-    *,
-    command: Iterable[str],
-    sources: Iterable[str],
-    tags: Mapping[str, str],
-    revision: Mapping[str, Any] | None = None,
-    ceilings: Ceilings | None = None,
-) -> Path:
-    """Create the folder of a run, with its plan and environment, before anything is measured.
+def create_run(results: Path, description: RunDescription) -> Path:
+    """Create the folder of a run, with its plan and environment, before anything is measured; it starts now.
 
     Raises:
         UsageError: the results folder cannot be written to.
     """
-    folder = results / run_id
-    meta = {
-        "schema_version": schema.VERSION,
-        "run_id": run_id,
-        "state": RUNNING,
-        "started_at": utc_now(),
-        "command": list(command),
-        "tags": dict(tags),
-        "revision": dict(revision or {}),
-        "sources": list(sources),
-        "seed": policy.seed,
-        "policy": asdict(policy),
-        "plan": [group_to_json(group) for group in groups],
-        "environment": environment_to_json(environment),
-        "ceilings": asdict(ceilings) if ceilings else None,
-        "launches": [],
-        "rests": [],
-    }
+    folder = results / description.id
     try:
         folder.mkdir(parents=True)
-        _replace(folder / schema.RUN, json.dumps(meta, indent=1).encode())
+        _describe(folder, replace(description, started_at=description.started_at or utc_now()))
         (folder / schema.JOURNAL).touch()
     except OSError as error:
         raise UsageError(f"cannot write to {results}: {error.strerror}") from None
@@ -94,13 +62,10 @@ def reopen(run: Run, groups: Iterable[Group]) -> None:
         HarnessError: the disk is full or gone.
     """
     require_local(run.folder)
-    events: list[dict[str, Any]] = [{"launch": launch} for launch in run.meta["launches"]]
-    events += [{"rest": rest} for rest in run.meta.get("rests", ())]
-    events += [{"trial": trial_to_json(trial)} for trial in run.trials]
-    meta = {**run.meta, "plan": [group_to_json(group) for group in groups], "state": RUNNING}
+    events: Iterator[Launch | Rest | Trial] = chain(run.description.launches, run.description.rests, run.trials)
     try:
-        _replace(run.folder / schema.JOURNAL, "".join("\n" + json.dumps(event) for event in events).encode())
-        _replace(run.folder / schema.RUN, json.dumps(meta, indent=1).encode())
+        _replace(run.folder / schema.JOURNAL, "".join(map(_event, events)).encode())
+        _describe(run.folder, replace(run.description, groups=tuple(groups), state=RUNNING))
     except OSError as error:
         raise HarnessError(f"cannot write to {run.folder}: {error.strerror}") from None
 
@@ -111,41 +76,45 @@ def append(folder: Path, event: Launch | Rest | Trial) -> None:
     Raises:
         HarnessError: the disk is full or gone.
     """
-    kind = type(event).__name__.lower()
-    line = {kind: trial_to_json(event) if isinstance(event, Trial) else asdict(event)}
     try:
         with (folder / schema.JOURNAL).open("a") as journal:
-            journal.write("\n" + json.dumps(line))  # a torn last line stays a line of its own
+            journal.write(_event(event))
             journal.flush()
             os.fsync(journal.fileno())
     except OSError as error:
         raise HarnessError(f"cannot write to {folder}: {error.strerror}; earlier trials are kept") from None
 
 
-def write_tables(
-    folder: Path,
-    meta: Mapping[str, Any],
-    trials: Iterable[Trial],
-    measurements: Iterable[Measurement],
-    state: str,
-) -> None:
+def write_tables(run: Run, measurements: Iterable[Measurement], state: State) -> Run:
     """Write the tables and the run's state; the journal of a complete run is then no longer needed.
+
+    Returns:
+        The run as it now stands there.
 
     Raises:
         HarnessError: the disk is full or gone; the journal stays.
     """
-    trials = list(trials)
-    run_id = meta["run_id"]
+    folder, ended = run.folder, replace(run.description, state=state, ended_at=utc_now())
     try:
-        _write(folder / schema.SAMPLES, sample_table(run_id, trials))
-        _write(folder / schema.TRIALS, trial_table(run_id, trials))
-        _write(folder / schema.MEASUREMENTS, measurement_table(run_id, measurements))
-        ended = {**meta, "state": state, "ended_at": utc_now()}
-        _replace(folder / schema.RUN, json.dumps(ended, indent=1).encode())
+        _write(folder / schema.SAMPLES, sample_table(run.id, run.trials))
+        _write(folder / schema.TRIALS, trial_table(run.id, run.trials))
+        _write(folder / schema.MEASUREMENTS, measurement_table(run.id, measurements))
+        _describe(folder, ended)
         if state == COMPLETE:
             (folder / schema.JOURNAL).unlink()
     except OSError as error:
         raise HarnessError(f"cannot write to {folder}: {error.strerror}; the journal there is whole") from None
+    return replace(run, description=ended)
+
+
+def _event(event: Launch | Rest | Trial) -> str:
+    """Return a line of the journal, after the end of the one before: that may be torn, and stays a line by itself."""
+    kind = type(event).__name__.lower()
+    return "\n" + json.dumps({kind: trial_to_json(event) if isinstance(event, Trial) else asdict(event)})
+
+
+def _describe(folder: Path, description: RunDescription) -> None:
+    _replace(folder / schema.RUN, json.dumps(description.to_json(), indent=1).encode())
 
 
 def _write(path: Path, table: pa.Table) -> None:

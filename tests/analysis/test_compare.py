@@ -14,6 +14,7 @@ from harness.core.case import Case
 from harness.core.comparison import Comparison
 from harness.core.rules import Limit, Rules
 from harness.core.run import Run
+from harness.core.variant import Variant
 
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
@@ -72,8 +73,8 @@ def test_sides_that_took_turns_are_paired_and_find_what_a_drift_would_hide(recor
     drift = np.linspace(1.0, 1.3, 20)
     base = (np.array(draw(1)) * drift).tolist()
     new = (np.array(draw(2, 1.02)) * drift).tolist()
-    together = [{"role": role, "together": "x"} for role in ("base", "new")]
-    paired = time_of(record({"base": base}, revision=together[0]), record({"base": new}, revision=together[1]))
+    sides = [Variant(role, "x") for role in ("base", "new")]
+    paired = time_of(record({"base": base}, variant=sides[0]), record({"base": new}, variant=sides[1]))
     apart = time_of(record({"base": base}), record({"base": new}))
     assert (paired.verdict, apart.verdict) == ("slower", "inconclusive")
 

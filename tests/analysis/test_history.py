@@ -11,8 +11,9 @@ from harness.analysis.history import History, Series, build_history
 from harness.core.case import Case
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
+from harness.core.run import MeasuredRun
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
-from harness.core.summary import RunSummary
 from harness.detect import detect
 
 CASE, OTHER = Case("work", "plain", (("n", 4),)), Case("work", "other", (("n", 4),))
@@ -36,14 +37,21 @@ def a_run(
     environment: Environment = HERE,
     policy: Policy = POLICY,
     cases: Sequence[Case] = (CASE,),
-) -> RunSummary:
+) -> MeasuredRun:
     rows = tuple(Measurement(case, metric, 10, 5, value, value * 0.99, value * 1.01) for case in cases)
     environment = replace(environment, git_commit=of or commit(moment))
     started = f"2026-01-01T00:{moment:02}:00"
-    return RunSummary(f"run-{moment:03}", Path(f"run-{moment:03}"), started, environment, policy, rows)
+    description = RunDescription(f"run-{moment:03}", (), policy, environment, COMPLETE, started)
+    return MeasuredRun(Path(description.id), description, rows)
 
 
-def history(runs: Sequence[RunSummary], metric: str = "time", topology: Sequence[str] = COMMITS) -> History:
+def elsewhere(run: MeasuredRun, **changes: object) -> MeasuredRun:
+    """Return a run as it would be in another environment."""
+    environment = replace(run.description.environment, **changes)
+    return replace(run, description=replace(run.description, environment=environment))
+
+
+def history(runs: Sequence[MeasuredRun], metric: str = "time", topology: Sequence[str] = COMMITS) -> History:
     return build_history(runs, metric, {CASE.id, OTHER.id}, topology)
 
 
@@ -117,9 +125,9 @@ def test_a_drift_has_a_direction_and_no_changes() -> None:
 def test_runs_of_one_clean_commit_that_differ_are_not_blamed_on_it() -> None:
     runs = [a_run(moment, value, of=commit(7)) for moment, value in enumerate(stepped(1.05))]
     assert only(history(runs)).changes[0].within_commit
-    changed = [replace(run, environment=replace(run.environment, git_dirty=True)) for run in runs[15:]]
+    changed = [elsewhere(run, git_dirty=True) for run in runs[15:]]
     assert not only(history(runs[:15] + changed)).changes[0].within_commit
-    nowhere = [replace(run, environment=replace(run.environment, git_commit="")) for run in runs]
+    nowhere = [elsewhere(run, git_commit="") for run in runs]
     assert not only(history(nowhere)).changes[0].within_commit
 
 

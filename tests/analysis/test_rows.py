@@ -3,13 +3,18 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 
 from harness.analysis.ratio import time_ratio
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import GroupTable, result_tables
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
+from harness.core.run import Run
+from harness.core.run_description import RunDescription
+from harness.core.suite import Policy
 from harness.core.trial import INCORRECT, OK, SKIPPED, Sample, Trial
 from harness.core.workload import Cost
+from harness.detect import detect
 
 POINT = (("n", 4),)
 BASE, OTHER = Case("work", "base", POINT), Case("work", "other", POINT)
@@ -19,6 +24,12 @@ GROUP = Group("work[n=4]", "base", (PlannedCase(BASE, Cost(flops=100.0)), Planne
 def trial(case: Case, launch: int, rounds: list[list[float]], flags: str = "") -> Trial:
     samples = [Sample("time", v, r, i, flags) for r, values in enumerate(rounds) for i, v in enumerate(values)]
     return Trial(case, launch, OK, samples=samples)
+
+
+def table_of(*trials: Trial) -> GroupTable:
+    description = RunDescription("run", (GROUP,), Policy(), detect())
+    (table,) = result_tables(Run(Path("run"), description, trials))
+    return table
 
 
 def drifting(case: Case, factor: float, seed: int) -> list[Trial]:
@@ -84,13 +95,12 @@ def test_times_of_a_case_that_failed_in_the_end_are_not_summarised_and_its_error
 
 def test_a_case_that_is_ok_in_one_launch_and_fails_in_the_next_is_shown_as_failed() -> None:
     failed = Trial(OTHER, 1, INCORRECT, "wrong in the second launch")
-    (table,) = result_tables([GROUP], [trial(BASE, 0, [[1.0]]), trial(OTHER, 0, [[1.0]]), failed])
+    table = table_of(trial(BASE, 0, [[1.0]]), trial(OTHER, 0, [[1.0]]), failed)
     assert [(row.status, row.message) for row in table.rows] == [(OK, ""), (INCORRECT, "wrong in the second launch")]
 
 
 def test_flags_of_samples_stand_beside_the_time() -> None:
-    trials = [trial(BASE, 0, [[1.0]] * 3, "not_steady"), Trial(OTHER, 0, SKIPPED, "no GPU")]
-    (table,) = result_tables([GROUP], trials)
+    table = table_of(trial(BASE, 0, [[1.0]] * 3, "not_steady"), Trial(OTHER, 0, SKIPPED, "no GPU"))
     assert table.rows[0].flags == ("not_steady", "one_launch")
     assert table.rows[1].ratio is None
 
@@ -100,5 +110,4 @@ def test_a_worker_that_waited_for_a_core_is_flagged() -> None:
     waited.samples += [Sample("cpu_time", 0.5, r) for r in range(3)] + [
         Sample("others_share", 0.4, r) for r in range(3)
     ]
-    (table,) = result_tables([GROUP], [waited])
-    assert {"waiting", "contended"} <= set(table.rows[0].flags)
+    assert {"waiting", "contended"} <= set(table_of(waited).rows[0].flags)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.measurement import Measurement
-from harness.core.run import COMPLETE
+from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.trial import Sample, Trial
 from harness.store import schema
 from harness.store.read import read_run
@@ -113,8 +114,8 @@ def a_written_run(results: Path, number: int) -> None:
         Trial(case, launch, samples=[Sample("time", float(number + 1), round) for round in range(ROUNDS)])
         for launch in range(LAUNCHES)
     ]
-    folder = create_run(results, f"run-{number}", [GROUP], ON_CPU, here(), command=["bench"], sources=[], tags={})
-    write_tables(folder, read_run(folder).meta, trials, summarise([], trials), COMPLETE)
+    folder = create_run(results, RunDescription(f"run-{number}", (GROUP,), ON_CPU, here()))
+    write_tables(replace(read_run(folder), trials=tuple(trials)), summarise([], trials), COMPLETE)
 
 
 def _sum(number: int) -> float:

@@ -194,7 +194,7 @@ def test_ctrl_c_leaves_a_readable_run_and_resume_measures_what_is_missing_and_no
     (folder,) = results.iterdir()
     assert f"bench run --resume results/{folder.name}" in out
     before = read_run(folder)
-    assert before.meta["state"] == "interrupted"
+    assert before.description.state == "interrupted"
     assert 2 <= len(before.trials) < 6
     assert len(pd.read_parquet(folder / "trials.parquet")) == len(before.trials)
 

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
 from harness.core.suite import Policy
 from harness.store.read import read_run
 from tests.support.launcher import FakeLaunches

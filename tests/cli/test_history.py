@@ -15,7 +15,7 @@ import pytest
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
-from harness.core.run import COMPLETE, INTERRUPTED
+from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
 from harness.detect import detect
 from tests.support.command import bench

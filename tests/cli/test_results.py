@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
 from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial
+from harness.core.variant import Variant
 from harness.store.read import read_run
 from harness.store.write import append
 from tests.support.command import BENCH, environment
@@ -93,7 +95,7 @@ def test_what_says_nothing_is_in_no_median(record: Record, bench: Bench) -> None
     append(
         run.folder, Trial(trial.case, 1, "incorrect", samples=[Sample("time", 9.0, 0), Sample("max_abs_error", 0.5)])
     )
-    record({"base": [[100.0]]}, revision={"planted": 0.05, "together": "x", "role": "slowed"})
+    record({"base": [[100.0]]}, variant=Variant("slowed", "x", planted=0.05))
     found = document(bench, "show")
     assert [(row["median"], row["runs"], row["samples"]) for row in found["rows"]] == [(1e-3, 1, 1)]
     assert ["was made slower on purpose" in line for line in found["left_out"]] == [True]

@@ -16,8 +16,9 @@ import pytest
 from rich.text import Text
 
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE, INTERRUPTED
+from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.trial import CRASHED, OK, SKIPPED, Sample, Trial
+from harness.core.variant import Variant
 from harness.store.write import new_run_id
 from tests.support.command import BENCH
 from tests.support.runs import ON_CPU, here, recorded_run
@@ -48,7 +49,7 @@ def stored(
     state: str = COMPLETE,
     *,
     run_id: str = "",
-    revision: Mapping[str, Any] | None = None,
+    variant: Variant | None = None,
     machine: Mapping[str, Any] | None = None,
 ) -> Path:
     cases: dict[str, dict[Case, None]] = {}
@@ -64,8 +65,8 @@ def stored(
         policy=replace(ON_CPU, launches=3),
         environment=here(**{**known, **(machine or {})}),
         state=state,
-        command=["/usr/bin/bench", "run", "work", "--seq", "64,128"],
-        revision=revision,
+        command=("/usr/bin/bench", "run", "work", "--seq", "64,128"),
+        variant=variant,
     )
     return run.folder
 
@@ -136,8 +137,8 @@ def test_the_document_is_that_of_bench_run(place: Path, bench: Bench) -> None:
 def test_sides_of_a_run_are_shown_with_their_comparison(place: Path, bench: Bench) -> None:
     name = new_run_id("work")
     for role, factor in (("base", 1.0), ("new", 2.0)):
-        side = {"role": role, "together": name, "ref": "v1" if role == "base" else ""}
-        stored(timed("plain", 64, factor), run_id=f"{name}-{role}", revision=side)
+        side = Variant(role, name, ref="v1" if role == "base" else "")
+        stored(timed("plain", 64, factor), run_id=f"{name}-{role}", variant=side)
     shown = bench("show", f"{name}-base")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert " · side base v1 · complete\n" in shown.stdout

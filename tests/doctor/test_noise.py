@@ -11,6 +11,7 @@ import pytest
 
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import Run
+from harness.core.run_description import RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import CRASHED, Sample, Trial
 from harness.detect import detect
@@ -21,7 +22,7 @@ ONE, OTHER = (Case("work", name, (("n", 4),)) for name in ("one", "other"))
 
 def a_run(trials: list[Trial], *planned: PlannedCase) -> Run:
     group = Group(ONE.group, "one", planned or (PlannedCase(ONE), PlannedCase(OTHER)))
-    return Run(Path("nowhere"), {}, (group,), Policy(), detect(), tuple(trials))
+    return Run(Path("nowhere"), RunDescription("run", (group,), Policy(), detect()), tuple(trials))
 
 
 def twins(launches: int, rounds: int, samples: int, noise: tuple[float, float, float], seed: int = 0) -> Run:

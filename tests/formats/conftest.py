@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.run import COMPLETE, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE
 from harness.core.trial import ERROR, OK, SKIPPED, Sample, Trial
 from harness.core.workload import Cost
 from tests.support.runs import ON_CPU, recorded_run

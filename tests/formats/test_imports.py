@@ -100,9 +100,9 @@ def test_machine_commit_and_time_come_along(tmp_path: Path) -> None:
     assert (machine.host, machine.cpu_model, machine.cpus_online) == ("board", "AMD EPYC", 2)
     assert (machine.python, machine.packages["pytest-benchmark"]) == ("3.11.7", "5.3.1")
     assert (machine.git_commit, machine.git_dirty) == ("0123456789abcdef0123456789abcdef01234567", True)
-    assert run.meta["started_at"] == "2026-11-24T17:30:00.000+00:00"
-    assert [launch["runtime"] for launch in run.meta["launches"]] == [{"file": path.name} for path in paths[::-1]]
-    assert run.meta["tags"] == {"imported": "pytest-benchmark"}
+    assert run.description.started_at == "2026-11-24T17:30:00.000+00:00"
+    assert [launch.runtime for launch in run.description.launches] == [{"file": path.name} for path in paths[::-1]]
+    assert run.description.tags == {"imported": "pytest-benchmark"}
 
 
 def test_google_benchmarks_become_cases_whose_repetitions_are_rounds_in_seconds(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_functions_at_one_point_are_a_group_with_the_first_as_the_baseline(tmp_p
         document["benchmarks"] = document["benchmarks"][1:5:2]
 
     run = imported(tmp_path / "results", written(tmp_path / "a.json", PYTEST, same_point))
-    (table,) = result_tables(run.groups, run.trials)
+    (table,) = result_tables(run)
     assert (table.group.baseline, table.group.interleaved) == ("test_sorted", False)
     medians = [statistics.median(PYTEST["benchmarks"][index]["stats"]["data"]) for index in (3, 1)]
     ratio = table.rows[1].ratio
@@ -195,7 +195,7 @@ def test_what_is_exported_and_imported_has_the_same_medians(run: Run, tmp_path: 
     before, after = (
         {
             (row.case.workload, row.case.implementation, row.case.point): row.measurements["time"].median
-            for table in result_tables(one.groups, one.trials)
+            for table in result_tables(one)
             for row in table.rows
             if row.status == OK
         }

@@ -99,7 +99,7 @@ def test_a_kernel_that_does_not_compile_is_a_row_and_so_is_one_that_brings_the_c
 def test_the_rows_are_in_the_store_and_say_what_they_are_of(found: dict[str, Any], folder: Path) -> None:
     run = read_run(folder / found["run"])
     assert run.complete
-    assert run.meta["tags"] == {"why": "test"}
+    assert run.description.tags == {"why": "test"}
     assert set(run.environment.packages) == {"triton"}
     trial = next(trial for trial in run.trials if trial.case.params["kernel"] == "copy 1024")
     assert trial.case.id == "work/copies[n=4096,dtype=fp16,arch=sm_80,kernel=copy 1024]"

@@ -51,4 +51,4 @@ def test_a_request_that_was_not_honoured_and_settings_that_changed_are_flags(
     names = {trial.case.implementation: trial.executed.split(",") for trial in run.trials}
     assert "aten::mm" in names["honest"]
     assert "aten::clone" in names["changes"]
-    assert run.meta["launches"][0]["runtime"]["matmul_precision"] == "highest"
+    assert run.description.launches[0].runtime["matmul_precision"] == "highest"

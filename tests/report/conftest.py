@@ -131,7 +131,7 @@ def study_run(tmp_path: Path) -> Callable[..., Run]:
             [Launch(0, "", {"torch_threads": 1}), *trials],
             policy=policy or replace(ON_CPU, launches=launches),
             environment=here(**machine),
-            command=["bench", "run", "work"],
+            command=("bench", "run", "work"),
             tags=tags or {},
             ceilings=ceilings,
         )

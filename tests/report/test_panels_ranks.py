@@ -128,7 +128,7 @@ def test_bandwidth_has_a_figure_beside_that_of_time_where_ranks_exchange_somethi
 def test_tables_have_what_crosses_a_link_and_an_efficiency_that_counts_for_nothing_in_parentheses(study) -> None:
     cost = Cost(flops=1e9, message_bytes=8e6, bus_bytes=1.2e7)
     (run,) = study({1: 1e-3, 2: 1e-3, 4: 2e-3}, flags={4: "contended_ranks"}, cost=cost).runs
-    lines = markdown.write(run, result_tables(run.groups, run.trials, run.context)).text.splitlines()
+    lines = markdown.write(run, result_tables(run)).text.splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `spread`")]
     assert [(cell[3], cell[4]) for cell in cells] == [("11.9 GB/s", "1.00"), ("5.94 GB/s", "(0.500)")]
 

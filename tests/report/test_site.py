@@ -14,7 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 from harness.core.errors import UsageError
 from harness.core.rules import Rules
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
+from harness.core.variant import Variant
 from harness.report import site as site_module
 from harness.report.site import Written, write_site
 from harness.report.site_folder import MARKER, slug
@@ -111,7 +113,7 @@ def test_both_sides_of_a_comparison_stand_on_one_page(
     record: Callable[..., Run], draw: Callable[..., Any], tmp_path: Path
 ) -> None:
     sides = [
-        record({"base": draw(seed)}, revision={"role": role, "ref": role, "together": "t", "commit": "c"})
+        record({"base": draw(seed)}, variant=Variant(role, "t", ref=role, commit="c"))
         for seed, role in enumerate(("base", "new"))
     ]
     made(sides[0].folder.parent, tmp_path / "site")

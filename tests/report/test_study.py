@@ -92,6 +92,6 @@ def test_an_axis_that_some_cases_leave_out_tells_them_apart(study_run, tmp_path)
     other = replace(planned, case=replace(planned.case, point=(("pass", "backward"), *planned.case.point)))
     groups = (group, replace(group, id=other.case.group, cases=(other,)))
     trials = (*run.trials, *(replace(trial, case=other.case) for trial in run.trials))
-    study = build_study([replace(run, groups=groups, trials=trials)])
+    study = build_study([replace(run, description=replace(run.description, groups=groups), trials=trials)])
     assert study.axes == {"pass": [None, "backward"]}
     assert study.cases["question"].tolist() == ["work", "pass=backward"]

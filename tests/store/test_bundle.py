@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.core.errors import UsageError
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
 from harness.store import schema, unbundle
 from harness.store.bundle import LARGEST, bundle
 from harness.store.read import read_run
@@ -53,7 +55,7 @@ def test_runs_arrive_on_another_machine_as_they_left(record: Record, tmp_path: P
     found = brought(tmp_path / "a.zip", tmp_path / "far" / "away")
     assert found.new == tuple(sorted((tmp_path / "far" / "away" / run.id, tmp_path / "far" / "away" / other.id)))
     again = read_run(tmp_path / "far" / "away" / run.id)
-    assert (again.meta, again.trials) == (run.meta, run.trials)
+    assert (again.description, again.trials) == (run.description, run.trials)
     (run.folder / "report.html").unlink()
     assert contents(tmp_path / "far" / "away") == contents(tmp_path / "results")
     assert f"{other.id}/journal.jsonl" in contents(tmp_path / "far" / "away")
@@ -86,7 +88,7 @@ def test_a_run_of_the_first_version_arrives_too(record: Record, tmp_path: Path) 
     for path in run.folder.glob("*.parquet"):
         table = pq.read_table(path)
         pq.write_table(table.drop_columns([name for name in later if name in table.column_names]), path)
-    (run.folder / "run.json").write_text(json.dumps({**run.meta, "schema_version": 1}))
+    (run.folder / "run.json").write_text(json.dumps({**run.description.to_json(), "schema_version": 1}))
     (tmp_path / "a.zip").write_bytes(bundle([read_run(run.folder)]))
     (folder,) = brought(tmp_path / "a.zip", tmp_path / "far").new
     assert [sample.value for sample in read_run(folder).trials[0].samples] == [1e-3, 2e-3]
@@ -279,7 +281,7 @@ def test_a_run_that_import_would_not_take_is_not_packed(
 ) -> None:
     run = record({"base": [[1e-3]]})
     with pytest.raises(UsageError, match="'mine' is not the name that a run was given"):
-        bundle([Run(run.folder, {**run.meta, "run_id": "mine"}, run.groups, run.policy, run.environment, run.trials)])
+        bundle([replace(run, description=replace(run.description, id="mine"))])
     monkeypatch.setitem(LARGEST, schema.SAMPLES, 100)
     with pytest.raises(UsageError, match=r"samples\.parquet: too large for a bundle"):
         bundle([run])

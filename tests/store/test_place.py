@@ -13,12 +13,13 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from harness.core.errors import UsageError
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
 from harness.resolve import resolve_run
-from harness.store.find import find_runs, headers
+from harness.store.find import find_runs, read_kept_runs
+from harness.store.measured_run import read_measured_run
 from harness.store.place import place_of
 from harness.store.read import read_run
-from harness.store.summary import read_summary
 from harness.store.tables import read_tables
 
 Record = Callable[..., Run]
@@ -71,8 +72,8 @@ def test_a_run_in_a_bucket_is_the_run_that_was_put_there(kept: tuple[Run, Run, s
         found = read_run(folder)
         assert (found.trials, found.groups, found.policy) == (run.trials, run.groups, run.policy)
         assert found.environment == run.environment
-    measured = read_summary(place_of(f"{place}/{complete.id}")).measurements
-    assert repr(measured) == repr(read_summary(complete.folder).measurements)
+    measured = read_measured_run(place_of(f"{place}/{complete.id}")).measurements
+    assert repr(measured) == repr(read_measured_run(complete.folder).measurements)
 
 
 def test_runs_in_a_bucket_are_found_by_their_names(kept: tuple[Run, Run, str]) -> None:
@@ -80,7 +81,7 @@ def test_runs_in_a_bucket_are_found_by_their_names(kept: tuple[Run, Run, str]) -
     results = place_of(place)
     names = [run.id for run in sorted((complete, interrupted), key=lambda run: run.id)]
     assert [folder.name for folder in find_runs(results)] == names
-    assert {header.id: header.state for header in headers(results)} == {
+    assert {kept.description.id: kept.description.state for kept in read_kept_runs(results)} == {
         complete.id: "complete",
         interrupted.id: "interrupted",
     }
@@ -109,7 +110,7 @@ def test_what_is_damaged_in_a_bucket_is_named_by_its_place(kept: tuple[Run, Run,
     assert sorted(found.left_out) == sorted(
         [
             f"{place}/{complete.id}: samples.parquet is no whole Parquet file",
-            f"{place}/none holds no run in a form that is known",
+            f"{place}/none/run.json: not the description of a run",
         ]
     )
     assert list(found.samples["value"]) == [5e-3]

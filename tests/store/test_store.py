@@ -11,7 +11,7 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE, RUNNING
+from harness.core.run_description import COMPLETE, RUNNING
 from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
@@ -41,12 +41,12 @@ def test_a_run_is_read_back_from_its_journal_and_from_its_tables_alike(tmp_path:
         append(folder, trial)
     run = read_run(folder)
     assert (list(run.trials), run.groups, run.policy) == (TRIALS, (GROUP,), POLICY)
-    assert run.meta["launches"][0]["runtime"] == {"torch_threads": 2}
+    assert run.description.launches[0].runtime == {"torch_threads": 2}
     assert not run.environment.differences(detect())
-    write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), COMPLETE)
+    write_tables(run, summarise(run.groups, run.trials), COMPLETE)
     again = read_run(folder)
     assert (list(again.trials), again.groups, again.complete) == (TRIALS, (GROUP,), True)
-    assert again.meta["launches"] == run.meta["launches"]
+    assert again.description.launches == run.description.launches
     assert sorted(path.name for path in folder.iterdir()) == [
         "measurements.parquet",
         "run.json",
@@ -57,8 +57,7 @@ def test_a_run_is_read_back_from_its_journal_and_from_its_tables_alike(tmp_path:
 
 def test_the_tables_are_tidy_and_carry_the_units(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    run = read_run(folder)
-    write_tables(folder, run.meta, TRIALS, summarise([GROUP], TRIALS), COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(TRIALS)), summarise([GROUP], TRIALS), COMPLETE)
     samples = pd.read_parquet(folder / "samples.parquet")
     assert list(samples.columns) == (
         "run_id case group workload implementation params launch round index metric unit value flags "
@@ -111,12 +110,22 @@ def test_two_runs_in_one_second_have_folders_of_their_own_with_harmless_names(tm
     assert "work-..-x" in one.name
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"schema_version": 1}'])
-def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "{folder} is not a run folder: it has no run.json"),
+        ("", "{folder}/run.json: not JSON"),
+        ("[]", "{folder}/run.json: not the description of a run"),
+        ("{}", "{folder}/run.json: 'schema_version' is missing or of another type"),
+        ('{"schema_version": 1}', "{folder}/run.json: 'run_id' is missing or of another type"),
+    ],
+)
+def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
-    with pytest.raises(UsageError, match="is not a run folder"):
+    with pytest.raises(UsageError) as error:
         read_run(tmp_path)
+    assert str(error.value) == message.format(folder=tmp_path)
 
 
 def test_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -129,7 +138,7 @@ def test_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_table_is_refused_and_a_folder_that_cannot_be_made_too(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    write_tables(folder, read_run(folder).meta, TRIALS, [], COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(TRIALS)), [], COMPLETE)
     (folder / "samples.parquet").write_bytes(b"PAR1")
     with pytest.raises(UsageError, match="cannot be read"):
         read_run(folder)

@@ -16,13 +16,14 @@ import pytest
 
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE, RUNNING, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RUNNING
 from harness.core.trial import CRASHED, OK, Sample, Trial
 from harness.detect import detect
+from harness.store.measured_run import read_measured_run
 from harness.store.merge import merge
 from harness.store.read import read_run
 from harness.store.sources import gathered
-from harness.store.summary import read_summary
 from harness.store.tables import Tables, read_tables
 from harness.store.write import append, write_tables
 from tests.support.runs import recorded_run
@@ -93,11 +94,11 @@ def test_the_frames_hold_what_was_measured_and_where(record: Record, tmp_path: P
 
 def test_version_1_is_read_as_having_none_of_what_came_later(record: Record, tmp_path: Path) -> None:
     old, new = record(TIMES), record({"base": [[5e-3]]})
-    before, summary = read_run(old.folder), read_summary(old.folder)
+    before, measured = read_run(old.folder), read_measured_run(old.folder).measurements
     as_version_1(old.folder)
     assert "provenance" not in pq.ParquetFile(old.folder / "samples.parquet").schema_arrow.names
     assert repr(read_run(old.folder).trials) == repr(before.trials)
-    assert repr(read_summary(old.folder)) == repr(summary)
+    assert repr(read_measured_run(old.folder).measurements) == repr(measured)
     found = read_tables(str(tmp_path / "results"))
     assert values(found) == [1e-3, 2e-3, 3e-3, 4e-3, 5e-3]
     mine = found.samples[found.samples["run_id"] == old.id]
@@ -115,7 +116,9 @@ def test_a_newer_version_is_named_among_many_and_an_error_alone(record: Record, 
     edit(newer.folder, schema_version=99)
     found = read_tables(str(tmp_path / "results"))
     assert values(found) == [5e-3]
-    assert found.left_out == (f"{newer.folder} was written by a newer version (schema 99, not 2)",)
+    assert found.left_out == (
+        f"{newer.folder}/run.json: written by a newer version (schema 99, not 2); upgrade benchwright to read it",
+    )
     assert list(found.environment["run_id"]) == [other.id]
     with pytest.raises(UsageError, match="newer version"):
         read_tables(str(newer.folder))
@@ -147,10 +150,10 @@ def test_a_run_that_was_killed_is_read_from_its_journal(record: Record, tmp_path
         ),
         (lambda folder: _retype(folder), "samples.parquet does not have the columns of a run"),
         (lambda folder: pq.write_table(pa.table({"a": [1]}), folder / "samples.parquet"), "does not have the columns"),
-        (lambda folder: (folder / "run.json").write_text("[{"), "holds no run in a form that is known"),
-        (lambda folder: edit(folder, plan=7), "holds no run in a form that is known"),
-        (lambda folder: edit(folder, policy={"threads": "many"}), "holds no run in a form that is known"),
-        (lambda folder: (folder / "journal.jsonl").write_text('{"trial": 7}'), "its journal holds no trials"),
+        (lambda folder: (folder / "run.json").write_text("[{"), "run.json: not JSON"),
+        (lambda folder: edit(folder, plan=7), "run.json: 'plan' is missing or of another type"),
+        (lambda folder: edit(folder, policy={"threads": "many"}), "run.json: 'policy' is missing or of another"),
+        (lambda folder: (folder / "journal.jsonl").write_text('{"trial": 7}'), "journal.jsonl:1 is not a launch"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -257,7 +260,7 @@ def test_a_run_of_its_own_stands_before_the_same_one_merged_earlier(record: Reco
     kill(replace(run, trials=run.trials[:1]))
     merge_into(tmp_path / "merged", str(tmp_path / "results"))
     shutil.rmtree(other.folder)
-    write_tables(run.folder, run.meta, run.trials, [], COMPLETE)
+    write_tables(run, [], COMPLETE)
     assert values(read_tables(str(tmp_path / "merged"))) == [1e-3, 2e-3, 5e-3]
     assert values(read_tables(str(tmp_path / "merged"), str(run.folder))) == [1e-3, 2e-3, 3e-3, 4e-3, 5e-3]
 

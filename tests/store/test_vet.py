@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.core.errors import UsageError
-from harness.core.run import INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
 from harness.store import schema, vet
 from harness.store.vet import vet as look_through
 
@@ -43,22 +44,22 @@ def refused(folder: Path, message: str) -> None:
 
 
 def described(run: Run, **changes: Any) -> None:
-    (run.folder / schema.RUN).write_text(json.dumps({**run.meta, **changes}))
+    (run.folder / schema.RUN).write_text(json.dumps({**run.description.to_json(), **changes}))
 
 
 @pytest.mark.parametrize("name", [schema.RUN, schema.SAMPLES, schema.TRIALS, schema.MEASUREMENTS])
 def test_a_pickle_under_another_name_is_refused_and_not_read(run: Run, name: str) -> None:
     (run.folder / name).write_bytes(pickle.dumps(Touch()))
-    refused(run.folder, f"{run.id}/{name} is no (JSON|Parquet file)")
+    refused(run.folder, f"{run.id}/{name}(: not JSON| is no Parquet file)")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no JSON"),
-        (b'{"run_id": "\xff"}', "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b"[]", "is no description of a run"),
+        (b"", "run.json: not JSON"),
+        (b'{"run_id": "\xff"}', "run.json: not JSON"),
+        (b"[" * 100_000, "run.json: not JSON"),
+        (b"[]", "run.json: not the description of a run"),
         (b"{}", "'schema_version' is missing or of another type"),
     ],
 )
@@ -73,22 +74,22 @@ def test_a_description_that_is_none_is_refused(run: Run, content: bytes, message
         ({"run_id": "20260101T000000Z-other-012345"}, "is of another run: '20260101T000000Z-other-012345'"),
         ({"run_id": "\x1b[31m"}, "is of another run"),
         ({"run_id": 3}, "'run_id' is missing or of another type"),
-        ({"state": "\u202edone"}, "unknown state"),
+        ({"state": "\u202edone"}, "'state' is missing or of another type"),
         ({"schema_version": 99}, r"written by a newer version \(schema 99"),
         ({"schema_version": True}, "'schema_version' is missing or of another type"),
         ({"tags": None}, "'tags' is missing or of another type"),
-        ({"plan": [3]}, "is not a run folder"),
-        ({"policy": {"budget": 3}}, "is not a run folder"),
-        ({"environment": {"gpus": 3}}, "is not a run folder"),
-        ({"environment": {"gpus": [3]}}, "is not a run folder"),
-        ({"rests": 3}, "reads as no run"),
-        ({"ceilings": {"a": 1}}, "reads as no run"),
+        ({"plan": [3]}, "'plan' is missing or of another type"),
+        ({"policy": {"budget": 3}}, "'policy' is missing or of another type"),
+        ({"environment": {"gpus": 3}}, "'environment' is missing or of another type"),
+        ({"environment": {"gpus": [3]}}, "'environment' is missing or of another type"),
+        ({"rests": 3}, "'rests' is missing or of another type"),
+        ({"ceilings": {"a": 1}}, "'ceilings' is missing or of another type"),
         ({"plan": []}, "which the run does not"),
-        ({"policy": {"launches": "many"}}, "reads as no run"),
+        ({"policy": {"launches": "many"}}, "'policy' is missing or of another type"),
         ({"policy": {"device": "cuda:7"}}, "reads as no run"),
         ({"revision": {"role": "new", "together": "../../other"}}, "no side of the run that it names"),
         ({"revision": {"role": "new", "together": "*"}}, "no side of the run that it names"),
-        ({"revision": "x"}, "no side of the run that it names"),
+        ({"revision": "x"}, "'revision' is missing or of another type"),
     ],
     ids=str,
 )
@@ -102,7 +103,9 @@ def test_a_description_that_others_could_not_rely_on_is_refused(
 def test_a_side_is_taken_under_its_own_name(run: Run) -> None:
     folder = run.folder.rename(run.folder.with_name(f"{run.id}-base"))
     side = {"role": "base", "together": run.id}
-    (folder / schema.RUN).write_text(json.dumps({**run.meta, "run_id": f"{run.id}-base", "revision": side}))
+    (folder / schema.RUN).write_text(
+        json.dumps({**run.description.to_json(), "run_id": f"{run.id}-base", "revision": side})
+    )
     for path in folder.glob("*.parquet"):
         table = pq.read_table(path)
         named = pa.array([f"{run.id}-base"] * len(table), pa.string())
@@ -165,10 +168,10 @@ def test_rows_of_other_runs_and_cases_are_refused(run: Run) -> None:
 
 def test_a_description_whose_fields_are_of_other_types_is_refused(run: Run) -> None:
     def with_machine(**changes: Any) -> dict[str, Any]:
-        return {"environment": {**run.meta["environment"], **changes}}
+        return {"environment": {**run.description.to_json()["environment"], **changes}}
 
     def with_case(**changes: Any) -> dict[str, Any]:
-        (group,) = run.meta["plan"]
+        (group,) = run.description.to_json()["plan"]
         first = group["cases"][0]
         return {"plan": [{**group, "cases": [*group["cases"], {**first, "case": {**first["case"], **changes}}]}]}
 
@@ -181,7 +184,7 @@ def test_a_description_whose_fields_are_of_other_types_is_refused(run: Run) -> N
         with_case(point=3),
     ):
         described(run, **changes)
-        refused(run.folder, "reads as no run|is not a run folder")
+        refused(run.folder, "reads as no run|'(environment|plan)' is missing or of another type")
 
 
 def test_a_table_with_gaps_is_refused(run: Run) -> None:
@@ -197,7 +200,7 @@ def test_a_journal_of_other_types_is_refused(record: Record, place: Path) -> Non
     for before, after in (('"ok"', "3"), ('["time", 0.001', '["time", "fast"'), ('["time"', "[[]")):
         assert before in journal
         (cut.folder / schema.JOURNAL).write_text(journal.replace(before, after))
-        refused(cut.folder, "reads as no run")
+        refused(cut.folder, "reads as no run|journal.jsonl:[0-9]+ is not a launch, a rest or a trial")
 
 
 def test_a_run_has_its_tables_or_where_it_was_cut_short_its_journal(run: Run, record: Record) -> None:
@@ -212,4 +215,4 @@ def test_a_run_has_its_tables_or_where_it_was_cut_short_its_journal(run: Run, re
     cut = record({"base": [[1e-3]]}, state=INTERRUPTED)
     look_through(cut.folder)
     (cut.folder / schema.JOURNAL).write_text('{"trial": {"case": 3}}')
-    refused(cut.folder, "reads as no run")
+    refused(cut.folder, "journal.jsonl:1 is not a launch, a rest or a trial")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from harness.core.trial import OK, Sample
+from harness.core.suite import Mode
+from harness.core.trial import OK, Sample, Status
 from harness.launch.hosts import Hosts
 from harness.launch.launcher import Launcher, WorkerHandle, WorkerSpec
 from harness.launch.side import Side
@@ -74,7 +75,7 @@ def calibration(implementation: str, folder: Path, **params: float) -> WorkerSpe
     """Return what a worker of an implementation of ``calibration`` is told; its reference files are in a folder."""
     point = {"duration": 1e-3, "bytes": 1 << 20, "percent": 0.02, **params}
     reference = str(folder / "reference")
-    return WorkerSpec("calibration", implementation, point, "cpu", "host", threads=1, seed=0, reference=reference)
+    return WorkerSpec("calibration", implementation, point, "cpu", Mode.HOST, threads=1, seed=0, reference=reference)
 
 
 class Order(NamedTuple):
@@ -221,6 +222,7 @@ class FakeWorker:
             return False
         if isinstance(end.how, BaseException):
             raise end.how
-        self.status, _, self.message = end.how.partition(": ")
+        status, _, self.message = end.how.partition(": ")
+        self.status = Status(status)
         self.ended = True
         return True

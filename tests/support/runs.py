@@ -11,14 +11,15 @@ from harness.analysis.summary import summarise
 from harness.core.case import Group
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
-from harness.core.run import COMPLETE, RUNNING, Run
-from harness.core.suite import Policy
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, RUNNING, RunDescription, State
+from harness.core.suite import Mode, Policy
 from harness.core.trial import Launch, Rest, Trial
 from harness.detect import detect
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
 
-ON_CPU = Policy(device="cpu", threads=1, mode="host")
+ON_CPU = Policy(device="cpu", threads=1, mode=Mode.HOST)
 
 
 def here(**changes: Any) -> Environment:
@@ -35,8 +36,7 @@ def recorded_run(
     policy: Policy = ON_CPU,
     environment: Environment | None = None,
     measurements: Sequence[Measurement] | None = None,
-    state: str = COMPLETE,
-    started_at: str = "",
+    state: State = COMPLETE,
     **described: Any,
 ) -> Run:
     """Record a run in a folder of results, and read it back.
@@ -50,20 +50,19 @@ def recorded_run(
         environment: of this machine by default.
         measurements: what came out; by default what the trials come to.
         state: in which it ended; a run that is still running has no tables.
-        started_at: the moment in ISO 8601; now by default.
-        described: what else :func:`create_run` is told: command, sources, tags, revision, ceilings.
+        described: what else :class:`RunDescription` has: started_at, command, sources, tags, variant, ceilings.
     """
-    told = {"command": ["bench"], "sources": [], "tags": {}, **described}
-    folder = create_run(results, run_id or new_run_id("work"), groups, policy, environment or here(), **told)
+    told = {"command": ("bench",), **described}
+    description = RunDescription(run_id or new_run_id("work"), tuple(groups), policy, environment or here(), **told)
+    folder = create_run(results, description)
     trials = []
     for event in events:
         trials += [event] if isinstance(event, Trial) else []
         if state != COMPLETE or not isinstance(event, Trial):  # the journal of a complete run is gone
             append(folder, event)
-    run = read_run(folder)
+    run = replace(read_run(folder), trials=tuple(trials))
     if state == RUNNING:
         return run
-    meta = {**run.meta, "started_at": started_at or run.meta["started_at"]}
     rows = summarise(groups, trials, run.context) if measurements is None else measurements
-    write_tables(folder, meta, trials, rows, state)
+    write_tables(run, rows, state)
     return read_run(folder)

@@ -35,11 +35,12 @@ def draw(study: Study) -> Iterator[Html]:
 
 def _fields(run: Run) -> dict[str, str]:
     """Return what is known of a run as text, by the name of each field."""
-    policy, runtime = vars(run.policy), (run.meta["launches"] or [{"runtime": {}}])[0]["runtime"]
-    revision = run.meta.get("revision") or {}
-    found = {"run": run.id, "started": run.meta["started_at"], "state": run.meta["state"]}
-    found |= {"revision": revision.get("ref", "") or revision.get("role", "")}
-    found |= {f"tag {name}": value for name, value in run.meta["tags"].items()}
+    described, policy = run.description, vars(run.policy)
+    runtime = described.launches[0].runtime if described.launches else {}
+    variant = described.variant
+    found = {"run": run.id, "started": described.started_at, "state": str(described.state)}
+    found |= {"revision": (variant.ref or variant.role) if variant else ""}
+    found |= {f"tag {name}": value for name, value in described.tags.items()}
     for name, value in environment_to_json(run.environment).items():
         if name in _NESTED:
             found |= {key: str(item) for key, item in value.items()}

@@ -9,13 +9,12 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import UsageError
-from harness.core.run import COMPLETE, INTERRUPTED
+from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
-from harness.core.summary import RunSummary
 from harness.core.trial import OK, Sample, Trial
 from harness.core.workload import Cost
+from harness.store.measured_run import read_measured_run, read_measured_runs
 from harness.store.read import read_run
-from harness.store.summary import read_summary, summaries
 from tests.support.runs import here, recorded_run
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
@@ -37,15 +36,15 @@ def edit(folder: Path, **fields: object) -> None:
     (folder / "run.json").write_text(json.dumps({**meta, **fields}))
 
 
-def test_a_summary_holds_what_was_measured_and_where_it_comes_from(tmp_path: Path) -> None:
+def test_a_measured_run_holds_what_was_measured_and_where_it_comes_from(tmp_path: Path) -> None:
     folder = a_run(tmp_path, "one")
-    summary, run = read_summary(folder), read_run(folder)
-    assert (summary.run_id, summary.folder, summary.started_at) == ("one", folder, run.meta["started_at"])
-    assert (summary.commit, summary.dirty, summary.policy) == (COMMIT, True, POLICY)
-    assert summary.environment == run.environment
+    measured, run = read_measured_run(folder), read_run(folder)
+    assert (measured.folder, measured.description) == (folder, run.description)
+    assert (run.id, run.policy) == ("one", POLICY)
+    assert (run.environment.git_commit, run.environment.git_dirty) == (COMMIT, True)
     expected = summarise(run.groups, run.trials)
     # NaN differs from itself, and the error has no interval.
-    assert repr(list(summary.measurements)) == repr(expected)
+    assert repr(list(measured.measurements)) == repr(expected)
     assert {m.metric for m in expected} == {"time", "max_abs_error", "flops_per_s", "bytes_per_s"}
 
 
@@ -53,21 +52,21 @@ def test_the_samples_are_not_read(tmp_path: Path) -> None:
     folder = a_run(tmp_path, "one")
     (folder / "samples.parquet").unlink()
     (folder / "trials.parquet").unlink()
-    assert read_summary(folder).measurements
+    assert read_measured_run(folder).measurements
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: edit(folder, schema_version=99), "was written by a newer version (schema 99"),
+        (lambda folder: edit(folder, schema_version=99), "written by a newer version (schema 99"),
         (lambda folder: edit(folder, state=INTERRUPTED), "is not complete: it is interrupted"),
-        (lambda folder: edit(folder, revision={"planted": 0.05}), "was made slower on purpose"),
-        (lambda folder: edit(folder, plan=[]), "holds no run in a form that is known"),
-        (lambda folder: (folder / "run.json").write_text("[]"), "holds no run in a form that is known"),
-        (lambda folder: (folder / "run.json").write_text("{"), "holds no run in a form that is known"),
+        (lambda folder: edit(folder, revision={"role": "slowed", "planted": 0.05}), "was made slower on purpose"),
+        (lambda folder: edit(folder, plan=[]), "a table has 'work/plain[n=4,causal=false]', which"),
+        (lambda folder: (folder / "run.json").write_text("[]"), "run.json: not the description of a run"),
+        (lambda folder: (folder / "run.json").write_text("{"), "run.json: not JSON"),
         (lambda folder: (folder / "measurements.parquet").write_bytes(b"PAR1"), "cannot be read"),
         (lambda folder: (folder / "measurements.parquet").unlink(), "cannot be read"),
-        (lambda folder: (folder / "run.json").unlink(), "cannot be read"),
+        (lambda folder: (folder / "run.json").unlink(), "is not a run folder: it has no run.json"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -76,17 +75,16 @@ def test_what_is_no_usable_run_is_named_and_the_others_are_read(tmp_path: Path, 
     assert callable(damage)
     damage(bad)
     with pytest.raises(UsageError) as error:
-        read_summary(bad)
+        read_measured_run(bad)
     assert message in str(error.value)
-    first, second = summaries([bad, good])
-    assert isinstance(first, str)
-    assert str(bad) in first
-    assert isinstance(second, RunSummary)
-    assert second.run_id == "good"
+    (run,), (reason,) = read_measured_runs([bad, good])
+    assert str(bad) in reason
+    assert run.description.id == "good"
 
 
 def test_a_run_that_is_also_a_baseline_counts_once(tmp_path: Path) -> None:
     folder = a_run(tmp_path, "one")
     copy = tmp_path / "baselines" / "main" / "one"
     shutil.copytree(folder, copy)
-    assert [getattr(found, "folder", found) for found in summaries([folder, copy])] == [folder]
+    runs, left_out = read_measured_runs([folder, copy])
+    assert ([run.folder for run in runs], left_out) == ([folder], [])
