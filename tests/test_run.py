@@ -14,12 +14,13 @@ import pytest
 
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
-from harness.core.run import COMPLETE, INTERRUPTED, Run
+from harness.core.run import Run
+from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
 from harness.core.trial import CRASHED, OK, SKIPPED, Trial
+from harness.core.variant import BASE, NEW, Variant
 from harness.launch.run import Progress
 from harness.plan import Plan
-from harness.revisions import BASE, NEW, Revision
 from harness.run import Observer, execute, extend_run, open_run, resume_run, start_run
 from harness.store.read import read_run
 from tests.support.launcher import End, FakeLaunches, Script
@@ -29,7 +30,7 @@ CASES = {name: Case("work", name, (("n", 4),)) for name in ("a", "b", "cuda")}
 PLANNED = (PlannedCase(CASES["a"]), PlannedCase(CASES["b"]), PlannedCase(CASES["cuda"], skip="needs CUDA"))
 GROUP = Group("work[n=4]", "a", PLANNED)
 IGNORE = Observer(lambda progress: None, lambda event, side: None, lambda message: None)
-PAIR = {BASE: Revision(), NEW: Revision()}
+PAIR = (Variant(BASE), Variant(NEW))
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +53,9 @@ def ends(run: Run) -> list[tuple[str, int, str]]:
 
 def test_a_run_is_kept_with_its_launches_its_trials_and_tables(tmp_path: Path) -> None:
     (run,), code = execute(started(tmp_path), IGNORE, open_launcher=FakeLaunches())
-    assert (code, run.complete, run.meta["state"]) == (0, True, COMPLETE)
+    assert (code, run.complete, run.description.state) == (0, True, COMPLETE)
     assert ends(run) == [("cuda", 0, SKIPPED), ("a", 0, OK), ("b", 0, OK), ("a", 1, OK), ("b", 1, OK)]
-    assert [launch["runtime"] for launch in run.meta["launches"]] == [{"torch_threads": 1}] * 2
+    assert [launch.runtime for launch in run.description.launches] == [{"torch_threads": 1}] * 2
     assert sorted(path.name for path in run.folder.iterdir()) == [
         "measurements.parquet",
         "run.json",
@@ -76,15 +77,15 @@ def test_a_run_that_is_complete_is_not_measured_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("who", "code"), [("a", 1), ("a new", 1), ("a base", 0)])
 def test_a_failure_is_told_by_the_exit_code_but_for_that_of_the_base(tmp_path: Path, who: str, code: int) -> None:
     fake = FakeLaunches({who: Script(end=End("check", "crashed: died of SIGSEGV"))})
-    runs, found = execute(started(tmp_path, revisions=PAIR if " " in who else None), IGNORE, open_launcher=fake)
+    runs, found = execute(started(tmp_path, variants=PAIR if " " in who else ()), IGNORE, open_launcher=fake)
     assert found == code
     assert all(run.complete for run in runs)
 
 
 def test_each_side_has_a_folder_and_both_are_opened_with_either(tmp_path: Path) -> None:
     fake = FakeLaunches({"a base": Script((1e-3,)), "a new": Script((3e-3,))})
-    (base, new), _ = execute(started(tmp_path, revisions=PAIR), IGNORE, open_launcher=fake)
-    assert [run.meta["revision"]["role"] for run in (base, new)] == [BASE, NEW]
+    (base, new), _ = execute(started(tmp_path, variants=PAIR), IGNORE, open_launcher=fake)
+    assert [run.description.variant.role for run in (base, new)] == [BASE, NEW]
     for run in (base, new):
         assert [one.folder for one in open_run(run.folder)] == [base.folder, new.folder]
     times = [
@@ -102,7 +103,7 @@ def test_an_observer_is_told_of_every_event_and_its_side_and_of_the_progress(tmp
         lambda event, side: events.append((type(event).__name__, side)),
         lambda message: pytest.fail(message),
     )
-    execute(started(tmp_path, launches=1, revisions=PAIR), observer, open_launcher=FakeLaunches())
+    execute(started(tmp_path, launches=1, variants=PAIR), observer, open_launcher=FakeLaunches())
     skipped, launches = [("Trial", "base"), ("Trial", "new")], [("Launch", "base"), ("Launch", "new")]
     assert events == [*skipped, *launches, *skipped, *skipped]
     assert shares == sorted(shares)
@@ -125,7 +126,7 @@ def test_an_interrupted_run_is_readable_and_is_resumed_with_what_is_missing_and_
     before = signal.getsignal(signal.SIGTERM)
     observer = Observer(report, lambda event, side: None, print)
     (run,), code = execute(started(tmp_path, launches=3), observer, open_launcher=FakeLaunches({"b": script}))
-    assert (code, run.meta["state"]) == (130, INTERRUPTED)
+    assert (code, run.description.state) == (130, INTERRUPTED)
     assert signal.getsignal(signal.SIGTERM) is before
     assert ends(run) == ends(read_run(run.folder)) == [("cuda", 0, SKIPPED), ("a", 0, OK), ("b", 0, OK)]
     assert len(pd.read_parquet(run.folder / "trials.parquet")) == 3
@@ -136,7 +137,7 @@ def test_an_interrupted_run_is_readable_and_is_resumed_with_what_is_missing_and_
     assert repr(after.trials[:3]) == repr(run.trials)  # an energy of NaN equals nothing
     assert ends(after)[3:] == [("a", 1, OK), ("b", 1, OK), ("a", 2, OK), ("b", 2, OK)]
     assert len(rest.opened) == 2
-    assert len(after.meta["launches"]) == 2 + 2  # the one that was cut short counts too
+    assert len(after.description.launches) == 2 + 2  # the one that was cut short counts too
 
 
 def test_what_failed_before_an_interruption_is_not_tried_again(tmp_path: Path) -> None:
@@ -164,13 +165,13 @@ def test_a_fault_of_the_harness_keeps_what_was_measured_before(tmp_path: Path) -
 
 
 def test_a_run_that_goes_on_measures_more_of_some_cases_and_keeps_the_rest(tmp_path: Path) -> None:
-    runs, _ = execute(started(tmp_path, revisions=PAIR), IGNORE, open_launcher=FakeLaunches())
+    runs, _ = execute(started(tmp_path, variants=PAIR), IGNORE, open_launcher=FakeLaunches())
     more = FakeLaunches()
     extended, _ = execute(extend_run(runs, here(), 3, [CASES["b"]]), IGNORE, open_launcher=more)
     for before, after in zip(runs, extended, strict=True):
         assert repr(after.trials[: len(before.trials)]) == repr(before.trials)
         assert ends(after)[len(before.trials) :] == [("b", 2, OK), ("b", 3, OK), ("b", 4, OK)]
-        assert len(after.meta["launches"]) == 5
+        assert len(after.description.launches) == 5
     assert len(more.opened) == 3 * 2
 
 
@@ -194,7 +195,7 @@ def test_the_journal_has_each_event_before_the_next_begins(tmp_path: Path) -> No
 
     def look(event: object, side: str) -> None:
         run = read_run(runs[0].folder)
-        seen.append(len(run.trials) + len(run.meta["launches"]))
+        seen.append(len(run.trials) + len(run.description.launches))
         assert not isinstance(event, Trial) or repr(run.trials[-1]) == repr(event)
 
     execute(runs, Observer(lambda progress: None, look, print), open_launcher=FakeLaunches())

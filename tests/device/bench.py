@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def run(report: Report, workload: str, *words: str) -> list[Row]:
         {"case": trial.case.id, "launch": trial.launch, "seconds": trial.duration_s, "executed": trial.executed}
         for trial in told.trials
     ]
-    launches = told.meta["launches"]
+    launches = [asdict(launch) for launch in told.description.launches]
     threads = {launch["runtime"]["os_threads"] for launch in launches}
     report.want(threads == {1}, f"{sorted(threads)} threads in a server that is forked from")
     report.keep_rows({"words": [workload, *words], **document, "launches": launches, "trials": trials})
