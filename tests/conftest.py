@@ -20,6 +20,7 @@ from harness.core.run import COMPLETE, Run
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.detect import detect
+from harness.git import untie_process
 from harness.store.read import read_run
 from harness.store.write import append, create_run, new_run_id, write_tables
 
@@ -49,6 +50,8 @@ def waits(x):
     """Wait."""
     return waiting(x, {seconds})
 '''
+# A hook may run the tests, which commit to checkouts of their own.
+untie_process()
 # Times of one implementation: rounds of every launch, or how it ended.
 Times = Sequence[Sequence[float]] | str
 
