@@ -103,6 +103,12 @@ def subject(folder: Path, commit: str) -> str:
     return next(iter(_lines(folder, "show", "--no-patch", "--format=%s", commit)), "")
 
 
+def tracks(folder: Path, path: Path) -> bool:
+    """Return whether a file of a checkout is one that git tracks."""
+    done = _git(folder, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", str(path))
+    return done is not None and not done.returncode
+
+
 @contextlib.contextmanager
 def worktree(folder: Path, commit: str) -> Iterator[Path]:
     """Check a commit out beside the checkout, for a while; what is in the checkout stays as it is.

@@ -36,7 +36,7 @@ def test_asking_for_the_commit_takes_no_lock_and_writes_nothing_to_the_checkout(
 
 def test_outside_a_checkout_the_error_names_what_is_not_followed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(place.parent))
-    with pytest.raises(UsageError, match="is not in a git checkout: .*GIT_DIR is not followed, start bench in one"):
+    with pytest.raises(UsageError, match=r"is not in a git checkout: .*GIT_DIR is not followed, start bench in one"):
         root(place)
 
 

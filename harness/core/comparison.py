@@ -18,10 +18,13 @@ NOT_COMPARABLE = "not comparable"
 # Of a case as a whole.
 FAILS, FIXED, BROKEN = "fails now", "works now", "fails on both sides"
 MISSING, ADDED = "missing", "added"
+UNMEASURED = "base not measured"
 
 REGRESSIONS = (SLOWER, WORSE, FAILS)
 IMPROVEMENTS = (FASTER, BETTER, FIXED)
-UNDECIDED = (INCONCLUSIVE, SUSPECT, NOT_COMPARABLE, MISSING)
+UNDECIDED = (INCONCLUSIVE, SUSPECT, NOT_COMPARABLE, MISSING, UNMEASURED)
+# Where one side has no measurement to compare with.
+ONE_SIDED = (FIXED, BROKEN, MISSING, ADDED, UNMEASURED)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ OOM = "oom"
 TIMEOUT = "timeout"
 CRASHED = "crashed"
 ERROR = "error"
+# The message of a skipped trial begins so where the revision was imported and has no case of that name.
+ABSENT = "no such case in this revision"
 
 
 @dataclass(frozen=True)

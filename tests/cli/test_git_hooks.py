@@ -25,9 +25,8 @@ LINE = "# The user's line."
 TELLS = """
 import subprocess
 from pathlib import Path
-Path({told!r}).open("a").write(
-    subprocess.run(("git", "rev-parse", "--show-toplevel"), cwd=Path(__file__).parent, capture_output=True, text=True).stdout
-)
+asked = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--show-toplevel")
+Path({told!r}).open("a").write(subprocess.run(asked, capture_output=True, text=True).stdout)
 """
 
 
