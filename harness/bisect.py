@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness import git
-from harness.core.comparison import FAILS, MISSING
+from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, UNMEASURED
 from harness.core.errors import EXIT_INTERRUPTED, UsageError
 from harness.core.variant import BASE, NEW
 from harness.gate import gate
@@ -14,7 +14,7 @@ from harness.revisions import revision_of
 from harness.run import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from harness.core.case import Case
@@ -81,7 +81,8 @@ def bisect(search: Bisection, good: str, bad: str) -> Found:
     worst = _judged(search, start, end, None)
     search.tell(worst)
     if worst.outcome != SLOWER:
-        raise UsageError(f"{bad} is not known to be slower than {good}: nothing to look for")
+        reason = _unmeasured(worst.rows, good, bad)
+        raise UsageError(f"{bad} is not known to be slower than {good}: nothing to look for{reason}")
     steps, wanted = [worst], {(row.case, row.metric) for row in worst.rows if row.regressed}
     low, high, skipped = -1, len(line) - 1, set[int]()
     while candidates := [index for index in range(low + 1, high) if index not in skipped]:
@@ -96,6 +97,15 @@ def bisect(search: Bisection, good: str, bad: str) -> Found:
         else:
             skipped.add(middle)
     return Found(tuple(line[low + 1 : high + 1]), tuple(steps))
+
+
+def _unmeasured(rows: Iterable[Comparison], good: str, bad: str) -> str:
+    """Say at which end a case was not measured, and why; empty where all were measured at both."""
+    ends = {FAILS: bad, MISSING: bad, ADDED: good, FIXED: good, UNMEASURED: good, BROKEN: f"{good} and {bad}"}
+    found = (
+        f"; {row.case.id} was not measured at {ends[row.verdict]}: {row.note}" for row in rows if row.verdict in ends
+    )
+    return next(found, "")
 
 
 def _judged(search: Bisection, good: str, commit: str, wanted: set[tuple[Case, str]] | None) -> Step:

@@ -35,6 +35,7 @@ class Catalog:
     Attributes:
         implementations: by workload, then by name, in the order found.
         broken: one line for each source that did not import or claims a name twice.
+        not_imported: those lines of ``broken`` that are of a source that did not import.
         sources: the files and plug-ins asked for beyond the project's own, so that a worker finds the same.
     """
 
@@ -42,6 +43,7 @@ class Catalog:
     implementations: dict[str, dict[str, Implementation]] = field(default_factory=dict)
     suites: dict[str, Suite] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    not_imported: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ()
 
     def workload(self, name: str) -> Workload:
@@ -133,7 +135,9 @@ def _collect(catalog: Catalog, source: str, load: Callable[[], ModuleType]) -> N
         with contextlib.redirect_stdout(sys.stderr):  # what a plug-in prints is not part of a result
             module = load()
     except (Exception, SystemExit) as error:
-        catalog.broken.append(f"{source}: {type(error).__name__}: {error}".splitlines()[0])
+        line = f"{source}: {type(error).__name__}: {error}".splitlines()[0]
+        catalog.broken.append(line)
+        catalog.not_imported.append(line)
         return
     for value in vars(module).values():
         if isinstance(value, Workload):

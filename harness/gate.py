@@ -11,7 +11,7 @@ from harness import git
 from harness.analysis.compare import Report, compare
 from harness.analysis.gate import Decision, decide
 from harness.core.comparison import INCONCLUSIVE, SUSPECT
-from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
 from harness.core.metric import PRIMARY
 from harness.core.run import took_turns
 from harness.core.variant import BASE, Variant
@@ -112,8 +112,8 @@ def self_test(
     which must not.
 
     Returns:
-        The verdict on either side by its role, and the exit code: 1 where one is wrong, 3 where the same code could not
-        be told to be the same.
+        The verdict on either side by its role, and the exit code: 1 where one is wrong, 2 where nothing was measured to
+        tell by, 3 where the same code could not be told to be the same.
     """
     groups = tuple(
         replace(group, cases=tuple(replace(planned, launches=0) for planned in group.cases)) for group in run.groups
@@ -134,6 +134,8 @@ def self_test(
     verdicts = {}
     for role, side in zip((TWIN, SLOWED), runs[1:], strict=True):
         verdicts[role] = gate(runs[0], side, rules, environment, observer, budget_s=budget_s)
+    if EXIT_USAGE in (verdict.decision.code for verdict in verdicts.values()):
+        return verdicts, EXIT_USAGE
     if verdicts[SLOWED].decision.code != EXIT_FAILED or verdicts[TWIN].decision.code == EXIT_FAILED:
         return verdicts, EXIT_FAILED
     return verdicts, verdicts[TWIN].decision.code or EXIT_OK

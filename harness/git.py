@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,11 +15,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LIMIT_S = 60
+# By these git ties what it starts (a hook, an alias, `git rebase --exec`) to its repository, index and objects: what
+# `git rev-parse --local-env-vars` lists, and two more. Configuration that comes with a command (GIT_CONFIG_COUNT,
+# GIT_CONFIG_PARAMETERS) stays: a CI system says there which checkouts are to be trusted.
+_TIES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+
+
+def untie_process() -> None:
+    """Drop the variables by which a git command that started this process ties git to its repository.
+
+    Without this, a worktree that is made in a commit hook is checked out into the index of that commit. All that this
+    process starts is meant: git, set-up commands, and workers, whose content may call git. From then on the checkout
+    is the one that the current folder is in.
+    """
+    for name in _TIES:
+        os.environ.pop(name, None)
 
 
 def head(folder: Path) -> tuple[str, bool]:
     """Return the commit of a checkout and whether it has changes; empty outside one."""
-    lines = _lines(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    lines = _lines(folder, "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
     commit = "" if commit == "(initial)" else commit
     return commit, any(not line.startswith("#") for line in lines)
@@ -33,7 +66,7 @@ def root(folder: Path) -> Path:
     done = _git(folder, "rev-parse", "--show-toplevel")
     if done is None or done.returncode:
         reason = next(iter(done.stderr.splitlines()), "") if done else "git is not there, or does not answer"
-        raise UsageError(f"{folder} is not in a git checkout: {reason}")
+        raise UsageError(f"{folder} is not in a git checkout: {reason}; GIT_DIR is not followed, start bench in one")
     return Path(done.stdout.rstrip("\n"))
 
 
@@ -68,6 +101,12 @@ def between(folder: Path, good: str, bad: str) -> list[str]:
 def subject(folder: Path, commit: str) -> str:
     """Return the first line of a commit's message."""
     return next(iter(_lines(folder, "show", "--no-patch", "--format=%s", commit)), "")
+
+
+def tracks(folder: Path, path: Path) -> bool:
+    """Return whether a file of a checkout is one that git tracks."""
+    done = _git(folder, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", str(path))
+    return done is not None and not done.returncode
 
 
 @contextlib.contextmanager

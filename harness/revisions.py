@@ -17,7 +17,7 @@ from harness.core.variant import BASE, NEW, Variant
 from harness.launch.side import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from harness.core.run import Run
 
@@ -66,8 +66,7 @@ def checked_out(run: Run) -> Iterator[Side]:
     with git.worktree(checkout, revision.commit) as tree:
         path = (str(_own_first(tree)), str(tree / "src"), str(tree))
         python = _set_up(tree, revision.setup) if revision.setup else sys.executable
-        moved = tuple(_moved(Path(source), checkout, tree) for source in sources)
-        yield Side(revision.role, python, path, moved, revision.planted)
+        yield Side(revision.role, python, path, tuple(_moved(sources, checkout, tree, revision)), revision.planted)
 
 
 def _own_first(tree: Path) -> Path:
@@ -80,9 +79,22 @@ def _own_first(tree: Path) -> Path:
     return folder
 
 
-def _moved(source: Path, checkout: Path, tree: Path) -> str:
-    """Return where a file of the checkout is in the tree; a file from elsewhere stays."""
-    return str(tree / source.relative_to(checkout)) if source.is_relative_to(checkout) else str(source)
+def _moved(sources: Iterable[str], checkout: Path, tree: Path, revision: Variant) -> Iterator[str]:
+    """Yield where each file of the checkout is in the tree; one from elsewhere stays, a new one is left out.
+
+    Raises:
+        UsageError: a file is not in the tree because git does not track it: no revision would ever have it.
+    """
+    for source in map(Path, sources):
+        if not source.is_relative_to(checkout):
+            yield str(source)
+        elif (there := tree / source.relative_to(checkout)).exists():
+            yield str(there)
+        elif not git.tracks(checkout, source):
+            raise UsageError(
+                f"--load {source}: {revision.ref} has no such file, and git does not track it in this checkout; "
+                "git add it, have --setup make it, or put it outside the checkout, where all revisions share it"
+            )
 
 
 def _set_up(tree: Path, command: str) -> str:

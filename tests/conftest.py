@@ -20,6 +20,7 @@ from harness.core.run_description import COMPLETE
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.variant import Variant
+from harness.git import untie_process
 from harness.run import execute
 from tests.support import command
 from tests.support.git import commit as commit_all
@@ -29,6 +30,8 @@ from tests.support.plug_in import WAITS
 from tests.support.runs import ON_CPU, here, recorded_run
 
 POINT = (("n", 4),)
+# A hook may run the tests, which commit to checkouts of their own.
+untie_process()
 # Times of one implementation: rounds of every launch, or how it ended.
 Times = Sequence[Sequence[float]] | str
 

@@ -11,6 +11,7 @@ from harness.bisect import NOT_SLOWER, SLOWER, Bisection, Found, bisect
 from harness.core.errors import UsageError
 from harness.core.rules import Rules
 from harness.core.run import Run
+from harness.core.trial import ABSENT
 from harness.detect import detect
 from harness.revisions import BASE, NEW
 from harness.run import Observer
@@ -20,6 +21,7 @@ Draw = Callable[..., list[list[float]]]
 Commit = Callable[..., str]
 Search = Callable[..., tuple[list[str], Found]]
 FAILS, OPEN = "crashed: died of SIGSEGV", "open"
+NO_MODULE = "error: check: ModuleNotFoundError: No module named 'built'"
 SKIPPED_FAILING, SKIPPED_OPEN = "skipped: it fails", "skipped: inconclusive"
 
 
@@ -62,6 +64,23 @@ def test_what_is_left_are_the_commits_that_may_be_the_first_slower_one(
     commits, found = search(*history)
     assert [commits.index(one) for one in found.suspects] == suspects
     assert [(commits.index(step.commit), step.outcome) for step in found.steps] == list(outcomes.items())
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        (NO_MODULE, 1.0, rf"work/base\[n=4\] was not measured at [0-9a-f]{{40}}: {NO_MODULE}"),
+        (f"skipped: {ABSENT}", 1.0, "was not measured at [0-9a-f]{40}: skipped: no such case"),
+        (FAILS, 1.0, f"was not measured at [0-9a-f]{{40}}: {FAILS}"),
+        (FAILS, FAILS, f"was not measured at [0-9a-f]{{40}} and HEAD: {FAILS}"),
+        (1.0, FAILS, f"was not measured at HEAD: {FAILS}"),
+    ],
+)
+def test_an_end_that_was_not_measured_is_named_with_the_reason(
+    search: Search, first: float | str, last: float | str, reason: str
+) -> None:
+    with pytest.raises(UsageError, match=f"nothing to look for; .*{reason}"):
+        search(first, last)
 
 
 @pytest.mark.parametrize("last", [1.0, FAILS, OPEN])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,10 +14,20 @@ from harness.analysis.interval import Interval, factor
 from harness.analysis.ratio import log_ratio
 from harness.analysis.summary import measured_by_case, relative_uncertainty
 from harness.analysis.verdict import Contrast, judge, judge_exact
-from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, NOT_COMPARABLE, Comparison
+from harness.core.comparison import (
+    ADDED,
+    BROKEN,
+    FAILS,
+    FIXED,
+    MISSING,
+    NOT_COMPARABLE,
+    ONE_SIDED,
+    UNMEASURED,
+    Comparison,
+)
 from harness.core.metric import DERIVED, PRIMARY, metric_of
 from harness.core.run import took_turns
-from harness.core.trial import OK, SKIPPED, by_case
+from harness.core.trial import ABSENT, OK, SKIPPED, by_case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,6 +39,8 @@ if TYPE_CHECKING:
     from harness.core.trial import Status, Trial
 
 _UNKNOWN = Interval(math.nan, math.nan, 0)
+# What Python says where a module, or something that it needs, has not been built or installed.
+_IMPORT = re.compile(r"\b(ImportError|ModuleNotFoundError): ")
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,18 @@ class Report:
     rows: tuple[Comparison, ...]
 
     @property
+    def compared(self) -> bool:
+        """Whether any case was measured on both sides, or fails where the base did not."""
+        return any(row.verdict not in ONE_SIDED for row in self.rows)
+
+    @property
+    def uncompared(self) -> tuple[Comparison, ...]:
+        """The cases whose base was not measured; where nothing was compared, all but what is new."""
+        if self.compared:
+            return tuple(row for row in self.rows if row.verdict == UNMEASURED)
+        return tuple(row for row in self.rows if row.verdict != ADDED)
+
+    @property
     def ratios(self) -> list[float]:
         """The ratios of times, of the cases that have one."""
         return [row.ratio for row in self.rows if row.metric == PRIMARY and row.ratio > 0]
@@ -57,11 +82,12 @@ class Report:
 
 @dataclass(frozen=True)
 class _Side:
-    """A case as one of the runs has it."""
+    """A case as one of the runs has it; ``planned`` says whether that run was to measure it."""
 
     trials: list[Trial]
     measurements: dict[str, Measurement]
     baseline: list[Trial]
+    planned: bool = True
 
     @property
     def status(self) -> Status | None:
@@ -69,13 +95,29 @@ class _Side:
         return next((one.status for one in self.trials if one.status != OK), OK) if self.trials else None
 
     @property
+    def ran(self) -> bool:
+        """Whether the case was tried."""
+        return self.status not in (None, SKIPPED)
+
+    @property
+    def absent(self) -> bool:
+        """Whether the side has no case of that name, as far as can be known: it would have been found."""
+        return not self.planned or any(one.status == SKIPPED and one.message.startswith(ABSENT) for one in self.trials)
+
+    @property
+    def unimported(self) -> bool:
+        """Whether the case failed since something did not import, which says nothing of the case."""
+        return self.status not in (None, OK, SKIPPED) and bool(_IMPORT.search(self.message))
+
+    @property
     def message(self) -> str:
         """The status, and the reason for it."""
         reasons = (f"{one.status}: {one.message}" for one in self.trials if one.status != OK)
-        return next(reasons, "not measured")
+        return next(reasons, "there is no trial of it")
 
 
-_ABSENT = _Side([], {}, [])
+_UNPLANNED = _Side([], {}, [], planned=False)
+_NOTHING = _Side([], {}, [])
 
 
 def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite: Collection[str] = ()) -> Report:
@@ -94,7 +136,9 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
     apart = tuple(line for line in differences(base, new) if line.partition(":")[0] not in despite)
     paired = took_turns(base, new)
     theirs_by, ours_by = _sides(base), _sides(new)
-    sides = {case: (theirs_by.get(case, _ABSENT), ours_by.get(case, _ABSENT)) for case in {**ours_by, **theirs_by}}
+    # A base that measured nothing does not tell which cases it would have had.
+    lacking = _UNPLANNED if any(side.status == OK for side in theirs_by.values()) else _NOTHING
+    sides = {case: (theirs_by.get(case, lacking), ours_by.get(case, _UNPLANNED)) for case in {**ours_by, **theirs_by}}
     judged: dict[Case, list[Comparison]] = {case: _of_status(case, *pair) for case, pair in sides.items()}
     contrasts: list[Contrast] = []
     for case, (theirs, ours) in sides.items():
@@ -126,14 +170,16 @@ def _sides(run: Run) -> dict[Case, _Side]:
 
 def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
     """Return the verdict on a case that did not go well on both sides; none where it did, or ran on neither."""
-    ran = [side.status not in (None, SKIPPED) for side in (base, new)]
-    if not any(ran) or (base.status, new.status) == (OK, OK):
+    if not (base.ran or new.ran) or (base.status, new.status) == (OK, OK):
         return []
-    if not ran[1]:
+    if not new.ran:
         return [Comparison(case, "", MISSING, note=new.message)]
     if new.status != OK:
-        return [Comparison(case, "", BROKEN if ran[0] and base.status != OK else FAILS, note=new.message)]
-    return [Comparison(case, "", FIXED if ran[0] else ADDED, note=base.message if base.trials else "")]
+        failed = base.ran and base.status != OK and (new.unimported or not base.unimported)
+        return [Comparison(case, "", BROKEN if failed else FAILS, note=new.message)]
+    if base.absent:
+        return [Comparison(case, "", ADDED, note=base.message if base.trials else "")]
+    return [Comparison(case, "", FIXED if base.ran and not base.unimported else UNMEASURED, note=base.message)]
 
 
 def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: bool) -> Iterator[Contrast]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK
+from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, EXIT_USAGE
 from harness.core.metric import PRIMARY, metric_of
 
 if TYPE_CHECKING:
@@ -22,21 +22,27 @@ class Decision:
 
     Attributes:
         regressed: what is worse for certain, and was not accepted.
+        uncompared: what should have been compared and was not, most often since the base was not measured.
         undecided: what may be worse; more launches can tell where it is a time.
         accepted: what is worse on purpose, with the reason.
         ended: acceptances that hold nothing back any more, with why; their lines can go.
+        compared: whether anything was; where not, every case is new.
     """
 
     regressed: tuple[Comparison, ...]
+    uncompared: tuple[Comparison, ...]
     undecided: tuple[Comparison, ...]
     accepted: tuple[tuple[Comparison, Acceptance], ...]
     ended: tuple[tuple[Acceptance, str], ...]
+    compared: bool
 
     @property
     def code(self) -> int:
-        """The exit code: 1 for a confirmed regression, 3 where one cannot be ruled out, 0 for neither."""
+        """The exit code: 1 for a confirmed regression, 2 where a base is lacking, 3 where none can be ruled out."""
         if self.regressed:
             return EXIT_FAILED
+        if self.uncompared:
+            return EXIT_USAGE
         return EXIT_INCONCLUSIVE if self.undecided else EXIT_OK
 
 
@@ -58,11 +64,14 @@ def decide(report: Report, rules: Rules, lineage: Collection[str]) -> Decision:
     used = [one for _, one in accepted]
     ended = [(one, "the base has the change already") for one in rules.accepted if one not in current]
     ended += [(one, "nothing is worse") for one in current if one not in used and _speaks_of(one, report)]
+    uncompared = report.uncompared
     return Decision(
         tuple(row for row in report.rows if row.regressed and row not in held),
-        tuple(row for row in report.rows if row.undecided and _decides(row)),
+        uncompared,
+        tuple(row for row in report.rows if row.undecided and _decides(row) and row not in uncompared),
         tuple(accepted),
         tuple(ended),
+        report.compared,
     )
 
 

@@ -39,6 +39,7 @@ def compare_command(
     from harness.cli.verdicts import print_report, print_report_json
     from harness.core.errors import UsageError
     from harness.core.rules import with_margin
+    from harness.formats.sentence import sentence
     from harness.resolve import resolve_run
     from harness.store.read import read_run
     from harness.store.rules import read_rules
@@ -52,4 +53,7 @@ def compare_command(
     if not report.rows:
         raise UsageError("nothing to compare: no case was measured in either run")
     (print_report_json if json else print_report)(report)
+    if report.uncompared and not report.compared:
+        first = report.uncompared[0]
+        raise UsageError(f"nothing was compared: {first.case.id} {sentence(first)}")
     return 0

@@ -35,7 +35,10 @@ def gate_command(
     results: RESULTS = Path("results"),
     json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> int:
-    """Judge a run against its base: exit code 0 if nothing is worse, 1 for a regression, 3 if it cannot be told."""
+    """Judge a run against its base: exit code 0 if nothing is worse, 1 for a regression, 3 if it cannot be told.
+
+    The exit code is 2 where there is nothing to compare with: the base does not import, was skipped, or failed.
+    """
     from harness.cli.judge import judge_and_print, self_test_and_print
     from harness.core.rules import with_margin
     from harness.resolve import resolve_run

@@ -19,7 +19,7 @@ from harness.cli.page import write_page
 from harness.cli.progress import Terminal
 from harness.cli.verdicts import print_report, report_json
 from harness.core.axis import parse_duration, parse_percent
-from harness.core.errors import EXIT_FAILED, EXIT_OK, UsageError
+from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 from harness.core.run import took_turns
 from harness.detect import detect
 from harness.formats.exports import save
@@ -117,7 +117,7 @@ def _print_decision(verdict: GateResult) -> None:
     looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
     if verdict.stopped:
         out.print(Text(f"  not measured on: {verdict.stopped}", style="yellow"), soft_wrap=True)
-    colour = {EXIT_OK: "green", EXIT_FAILED: "red"}.get(decision.code, "yellow")
+    colour = {EXIT_OK: "green", EXIT_INCONCLUSIVE: "yellow"}.get(decision.code, "red")
     out.print(Text(f"gate: {headline(decision)}{looks} (exit code {decision.code})", style=f"bold {colour}"))
 
 
@@ -146,6 +146,7 @@ def _document(verdict: GateResult) -> dict[str, Any]:
 def _lists(decision: Decision) -> dict[str, Any]:
     return {
         "regressed": [_name(row) for row in decision.regressed],
+        "uncompared": [_name(row) for row in decision.uncompared],
         "undecided": [_name(row) for row in decision.undecided],
         "accepted": [{**_name(row), "reason": one.reason} for row, one in decision.accepted],
         "ended": [{**asdict(one), "why": why} for one, why in decision.ended],

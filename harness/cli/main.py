@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from harness import git
 from harness.cli.baseline import baseline_app
 from harness.cli.compare import compare_command
 from harness.cli.doctor import doctor_command
@@ -69,6 +70,7 @@ def _bench(
 
 def main() -> None:
     """Run a command; every expected fault is one line on the standard error, and an exit code."""
+    git.untie_process()
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except (UsageError, HarnessError) as error:

@@ -28,6 +28,8 @@ class Status(StrEnum):
 
 OK, SKIPPED, INCORRECT = Status.OK, Status.SKIPPED, Status.INCORRECT
 OOM, TIMEOUT, CRASHED, ERROR = Status.OOM, Status.TIMEOUT, Status.CRASHED, Status.ERROR
+# The message of a skipped trial begins so where the revision was imported and has no case of that name.
+ABSENT = "no such case in this revision"
 
 
 @dataclass(frozen=True)

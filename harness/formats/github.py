@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.core.comparison import EQUIVALENT
-from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE
+from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_USAGE
 from harness.core.metric import PRIMARY, three_digits
 from harness.formats.markdown import code
 from harness.formats.sentence import sentence
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from harness.analysis.gate import Decision
     from harness.core.comparison import Comparison
 
-_HEADLINES = {EXIT_FAILED: "slower, or worse", EXIT_INCONCLUSIVE: "inconclusive"}
+_HEADLINES = {
+    EXIT_FAILED: "slower, or worse",
+    EXIT_USAGE: "cannot judge",
+    EXIT_INCONCLUSIVE: "inconclusive",
+}
 
 
 def headline(decision: Decision) -> str:
     """Say in a few words what a gate decided."""
-    word = _HEADLINES.get(decision.code, "nothing is worse")
-    counts = {"regressed": len(decision.regressed), "undecided": len(decision.undecided)}
+    word = _HEADLINES.get(decision.code, "nothing is worse" if decision.compared else "every case is new")
+    counts = {
+        "regressed": len(decision.regressed),
+        "not compared": len(decision.uncompared),
+        "undecided": len(decision.undecided),
+    }
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{word}: {said}" if said else word
 
@@ -43,8 +51,8 @@ def write_summary(report: Report, decision: Decision) -> str:
 
 
 def workflow_commands(decision: Decision) -> Iterator[str]:
-    """Yield a workflow command for what regressed, what is undecided, and each acceptance that has ended."""
-    yield from (_annotation("error", row) for row in decision.regressed)
+    """Yield a workflow command for each row that holds the change up, and each acceptance that has ended."""
+    yield from (_annotation("error", row) for row in (*decision.regressed, *decision.uncompared))
     yield from (_annotation("warning", row) for row in decision.undecided)
     for one, why in decision.ended:
         yield f"::notice title=accepted change::{_data(f'{one.case} need not be accepted any more: {why}')}"

@@ -18,14 +18,17 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(report: Report, decision: Decision) -> str:
-    """Return a test case for each comparison: failed where it regressed, skipped where it is undecided."""
+    """Return a test case for each comparison: failed, an error where there was no base, or skipped while undecided."""
     suite = ElementTree.Element("testsuite", name="benchwright", tests=str(len(report.rows)))
     suite.set("failures", str(len(decision.regressed)))
+    suite.set("errors", str(len(decision.uncompared)))
     suite.set("skipped", str(len(decision.undecided)))
     for row in report.rows:
         case = ElementTree.SubElement(suite, "testcase", classname=_xml(row.case.id), name=row.metric or "case")
         if row in decision.regressed:
             _child(case, "failure", row)
+        elif row in decision.uncompared:
+            _child(case, "error", row)
         elif row in decision.undecided:
             _child(case, "skipped", row)
     ElementTree.indent(suite)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY
-from harness.core.trial import ERROR, OK, SKIPPED, Sample, Status, Trial, utc_now
+from harness.core.trial import ERROR, OK, Sample, Status, Trial, utc_now
 from harness.detect import available_memory, usable_cpus
 from harness.launch.energy import no_energy
 from harness.launch.launcher import WorkerSpec
@@ -118,14 +118,11 @@ def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[S
         return None
     turns.report(planned.case.group, "reference", 0.0)
     worker = _start(turns, side, replace(planned, world_size=1), others=0)
-    for order in ("prepare", "reference"):
-        if worker.alive:
-            worker.ask(order)
-    fault = None
-    if worker.status == SKIPPED:
-        fault = (SKIPPED, worker.message)
-    elif not worker.alive:
-        fault = (ERROR, f"no reference to check against: {worker.message}")
+    worker.ask("prepare")
+    fault = None if worker.alive else (worker.status, worker.message)
+    if not fault:
+        worker.ask("reference")
+        fault = None if worker.alive else (ERROR, f"no reference to check against: {worker.message}")
     worker.kill()
     return fault
 

@@ -16,7 +16,7 @@ import torch
 from harness.catalog import load_catalog
 from harness.core.errors import UsageError
 from harness.core.metric import PRIMARY
-from harness.core.trial import Sample
+from harness.core.trial import ABSENT, Sample
 from harness.launch.checking import compare, tensors
 from harness.launch.energy import measure_step
 from harness.launch.gang import sample_at
@@ -68,7 +68,7 @@ class Worker:
         return []
 
     def prepare(self) -> list[Sample]:
-        """Set torch up and look the case up; the first order of every worker."""
+        """Set torch up and look the workload up; the first order of every worker."""
         torch.set_num_threads(self._spec["threads"])
         # Each case of a run has caches of its own, which are gone with the run: what compiling takes does not hang on
         # what this machine compiled before.
@@ -79,8 +79,7 @@ class Worker:
             with contextlib.suppress(MeterError):
                 self._gpu = open_device(self._spec["device"])
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
-        if self._spec["revision"]:
-            self._look_up()
+        self._look_up(lambda: self._params)
         self._gang.join(self._spec["device"])
         clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
         self._clock: Clock = self._gang.clock(clock)
@@ -98,6 +97,7 @@ class Worker:
 
     def check(self) -> list[Sample]:
         """Set the case up, run it once, and compare with the reference. Nothing is timed unless this passes."""
+        self._look_up(lambda: self._implementation)
         self._inputs = self._make_inputs(0)
         metric = "first_call_cached" if os.path.exists(self._compiled) else "first_call"
         os.makedirs(self._compiled, exist_ok=True)
@@ -222,11 +222,17 @@ class Worker:
     def _params(self) -> Params:
         return self._workload.params(self._spec["params"])
 
-    def _look_up(self) -> None:
+    def _look_up(self, wanted: Callable[[], object]) -> None:
+        """Find a part of the case, which another revision may lack."""
         try:
-            _ = self._params, self._implementation
+            wanted()
         except UsageError as error:
-            raise MissingError("; ".join((f"not in this revision: {error}", *self._catalog.broken))) from None
+            if not self._spec["revision"]:
+                raise
+            if lines := self._catalog.not_imported:  # the case may be in there
+                reason = "this revision does not import (is there something to build, with --setup?)"
+                raise ImportError(f"{reason}: {'; '.join(lines)}") from None
+            raise MissingError(f"{ABSENT}: {error}") from None
 
     def _make_inputs(self, draw: int) -> Any:
         generator = torch.Generator().manual_seed(2 * self._spec["seed"] + draw)
@@ -256,7 +262,7 @@ class Worker:
 
 
 class MissingError(Exception):
-    """A case that the revision does not have, or that does not import there."""
+    """A case that the revision does not have."""
 
 
 class WrongError(Exception):

@@ -14,10 +14,13 @@ from harness.core.case import Case
 from harness.core.comparison import Comparison
 from harness.core.rules import Limit, Rules
 from harness.core.run import Run
+from harness.core.run_description import INTERRUPTED
+from harness.core.trial import ABSENT
 from harness.core.variant import Variant
 
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
+NO_MODULE = "error: check: ModuleNotFoundError: No module named 'built'"
 CASE = Case("work", "base", (("n", 4),))
 
 
@@ -87,8 +90,15 @@ def test_sides_that_took_turns_are_paired_and_find_what_a_drift_would_hide(recor
         ("crashed: died", "ok", "works now"),
         ("crashed: died", "incorrect: wrong", "fails on both sides"),
         ("ok", "skipped: needs the module x", "missing"),
-        ("skipped: needs CUDA", "ok", "added"),
         ("skipped: needs CUDA", "skipped: needs CUDA", None),
+        (f"skipped: {ABSENT}: unknown implementation", "ok", "added"),
+        ("skipped: needs CUDA", "ok", "base not measured"),
+        ("skipped: not in this revision: unknown workload; mine.py: OSError: no libx.so", "ok", "base not measured"),
+        (NO_MODULE, "ok", "base not measured"),
+        (NO_MODULE, NO_MODULE, "fails on both sides"),
+        (NO_MODULE, "crashed: died of SIGSEGV", "fails now"),
+        ("ok", NO_MODULE, "fails now"),
+        ("error: check: RuntimeError: 1", "ok", "works now"),
     ],
 )
 def test_a_case_that_did_not_go_well_on_both_sides_has_a_verdict_as_a_whole(
@@ -98,6 +108,37 @@ def test_a_case_that_did_not_go_well_on_both_sides_has_a_verdict_as_a_whole(
     new = record({"base": draw(2), "other": draw(2) if after == "ok" else after})
     rows = [row for row in compare(base, new, Rules()).rows if row.case.implementation == "other"]
     assert [row.verdict for row in rows] == ([verdict] if verdict else [])
+
+
+def test_a_case_that_the_base_was_cut_short_before_is_not_added(record: Record, draw: Draw) -> None:
+    base = record({"base": draw(1), "other": []}, state=INTERRUPTED)
+    report = compare(base, record({"base": draw(2), "other": draw(3)}), Rules())
+    assert [(row.verdict, row.note) for row in report.uncompared] == [("base not measured", "there is no trial of it")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "compared", "uncompared"),
+    [
+        ({}, {"a": "ok"}, False, ["a"]),
+        ({"a": "skipped: needs CUDA"}, {"a": "ok", "b": "ok"}, False, ["a", "b"]),
+        ({"a": "crashed: died"}, {"a": "ok"}, False, ["a"]),
+        ({"a": "crashed: died"}, {"a": "crashed: died"}, False, ["a"]),
+        ({"a": "ok"}, {"a": "skipped: needs CUDA"}, False, ["a"]),
+        ({"a": "ok"}, {"b": "ok"}, False, ["a"]),
+        ({"a": f"skipped: {ABSENT}"}, {"a": "ok"}, False, []),
+        ({"a": "ok", "b": NO_MODULE}, {"a": "ok", "b": "ok"}, True, ["b"]),
+        ({"a": "ok", "b": "crashed: died"}, {"a": "ok", "b": "ok"}, True, []),
+        ({"a": "ok"}, {"a": "ok", "b": "ok"}, True, []),
+        ({"a": "ok"}, {"a": "crashed: died"}, True, []),
+    ],
+)
+def test_what_should_have_been_compared_and_was_not_is_known(
+    record: Record, draw: Draw, before: dict[str, str], after: dict[str, str], compared: bool, uncompared: list[str]
+) -> None:
+    sides = ({name: draw(1) if how == "ok" else how for name, how in side.items()} for side in (before, after))
+    report = compare(*map(record, sides), Rules())
+    assert report.compared is compared
+    assert sorted(row.case.implementation for row in report.uncompared) == uncompared
 
 
 def test_cases_of_one_side_alone_are_listed(record: Record, draw: Draw) -> None:

@@ -13,6 +13,7 @@ import pytest
 from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
 from harness.core.suite import Policy
+from harness.core.trial import ABSENT
 from harness.store.read import read_run
 from tests.support.launcher import FakeLaunches
 from tests.support.plug_in import as_written
@@ -89,6 +90,10 @@ def gated(bench: Bench, base: Run, new: Run, *arguments: str, **variables: str) 
         (1.0, "crashed: died of SIGSEGV", 1, "fails now: crashed: died of SIGSEGV"),
         ("oom: too much", "oom: too much", 0, "fails on both sides"),
         (1.0, "skipped: needs CUDA", 3, "other missing: skipped: needs CUDA"),
+        ("crashed: died", 1.0, 0, "other works now: crashed: died"),
+        (f"skipped: {ABSENT}: unknown workload", 1.0, 0, f"other added: skipped: {ABSENT}"),
+        ("skipped: needs CUDA", 1.0, 2, "other base not measured: skipped: needs CUDA"),
+        ("error: check: ImportError: no built.so", 1.0, 2, "gate: cannot judge: 1 not compared"),
     ],
 )
 def test_the_exit_code_of_a_gate(
@@ -124,6 +129,47 @@ def test_a_gate_without_data_is_a_usage_error_and_never_green(
     done = gated(bench, good, skipped)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "a table cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("before", ["skipped: needs CUDA", "crashed: died", "error: check: RuntimeError: 1"])
+def test_without_a_measured_base_nothing_is_judged_and_all_who_ask_are_told_why(
+    place: Path, bench: Bench, record: Record, draw: Draw, before: str
+) -> None:
+    base, new = record({"base": before}), record({"base": draw(1)})
+    done = gated(
+        bench, base, new, "--junit", "out.xml", "--json", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="summary.md"
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit_code"]) == (2, 2)
+    assert [row["case"] for row in document["uncompared"]] == ["work/base[n=4]"]
+    assert done.stderr.startswith("::error title=work/base[n=4]::")
+    assert before in done.stderr
+    summary = Path("summary.md").read_text()
+    assert summary.startswith("## Benchwright: cannot judge: 1 not compared")
+    assert before in summary
+    (told,) = ElementTree.parse("out.xml").getroot().findall("testcase/error")
+    assert before in told.get("message", "")
+    compared = bench("compare", base.id, new.id)
+    assert compared.returncode == 2
+    assert compared.stderr.startswith("bench: nothing was compared: work/base[n=4] case ")
+    assert before in compared.stderr
+
+
+def test_a_gate_where_every_case_is_new_to_the_base_passes_and_says_so(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    done = gated(bench, record({"base": f"skipped: {ABSENT}: unknown workload"}), record({"base": draw(1)}))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gate: every case is new" in done.stdout
+
+
+def test_a_regression_is_told_though_another_case_has_no_base(
+    place: Path, bench: Bench, record: Record, draw: Draw
+) -> None:
+    base, new = record({"a": draw(1), "b": "skipped: needs CUDA"}), record({"a": draw(2, 1.1), "b": draw(3)})
+    done = gated(bench, base, new)
+    assert done.returncode == 1
+    assert "gate: slower, or worse: 1 regressed, 1 not compared" in done.stdout
 
 
 def test_a_gate_tells_github_and_junit_and_both_escape_what_others_wrote(
@@ -264,3 +310,16 @@ def test_the_self_test_of_a_gate_fails_where_what_is_planted_leaves_it_green(
     assert (document["twin"]["exit_code"], document["slowed"]["exit_code"]) == (twin, slowed), done.stdout
     assert document["exit_code"] == done.returncode == code
     assert list((place / "results").iterdir()) == [run.folder]
+
+
+def test_the_self_test_of_a_gate_proves_nothing_where_no_case_runs(
+    place: Path, bench: Bench, commit: Commit, record: Record, draw: Draw
+) -> None:
+    commit("1/0")
+    policy = Policy(device="cpu", threads=1, mode="host", launches=1, budget_s=0.05)
+    run = record({"waits": draw(1)}, policy=policy)
+    meta = json.loads((run.folder / "run.json").read_text())
+    (run.folder / "run.json").write_text(json.dumps({**meta, "sources": [str(place / "mine.py")]}))
+    done = bench("gate", "--self-test", "--budget", "0")
+    assert done.returncode == 2
+    assert "gate: cannot judge: 1 not compared (exit code 2)" in done.stdout

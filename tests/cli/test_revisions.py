@@ -11,8 +11,9 @@ import pytest
 
 from harness.core.run import took_turns
 from harness.store.read import read_run
+from tests.support.git import git
 from tests.support.launcher import End, FakeLaunches, Script
-from tests.support.plug_in import as_written
+from tests.support.plug_in import WAITS, as_written
 
 Bench = Faked = Callable[..., subprocess.CompletedProcess[str]]
 Commit = Callable[..., str]
@@ -22,6 +23,18 @@ ALSO = """
 @implementation("work")
 def copies(x):
     \"\"\"Copy.\"\"\"
+    return lambda: x.clone()
+"""
+
+NEEDS_BUILT = """
+
+@implementation("work")
+def needs_built(x):
+    \"\"\"Copy, with what is built in place.\"\"\"
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, str(Path(__file__).parent))
+    import built
     return lambda: x.clone()
 """
 
@@ -65,13 +78,45 @@ def test_two_revisions_are_measured_whatever_lies_in_the_working_tree(
     assert done.returncode == 0
 
 
-def test_a_revision_without_the_case_or_with_a_broken_file_says_so(place: Path, bench: Bench, commit: Commit) -> None:
+def test_a_gate_whose_base_does_not_import_has_nothing_to_judge(place: Path, bench: Bench, commit: Commit) -> None:
     commit(0.001, "\nraise RuntimeError('not ready')\n")
     commit(0.001)
-    done = bench("run", *MINE, "--launches", "1", "--against", "HEAD~1")
-    assert done.returncode == 0
-    assert "waits added: skipped: not in this revision: " in done.stdout
-    assert "RuntimeError: not ready" in done.stdout
+    assert bench("run", *MINE, "--launches", "1", "--against", "HEAD~1").returncode == 0
+    done = bench("gate", "--budget", "0")
+    assert done.returncode == 2
+    assert "waits base not measured: error: prepare: ImportError: this revision does not import" in done.stdout
+    assert "mine.py: RuntimeError: not ready" in done.stdout
+
+
+def test_what_a_revision_does_not_have_yet_is_added_and_what_it_was_not_built_for_is_not(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    commit(0.001, NEEDS_BUILT)
+    (place / "built.py").write_text("")  # ignored by git, as what is built in place is
+    (place / "more.py").write_text(WAITS.partition("axes =")[0] + ALSO)
+    git(place, "add", "--force", "more.py")
+    mine = place / "mine.py"
+    mine.write_text(
+        mine.read_text().replace('Reference, "waits"', 'Reference, "copies"')
+    )  # what is new is measured first
+    done = bench("run", *MINE, "--load", "more.py", "--launches", "1", "--against", "HEAD", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = comparisons(done)
+    assert rows["work/waits", "time"]["ratio"]
+    assert rows["work/copies", ""]["verdict"] == "added"
+    assert rows["work/needs_built", ""]["verdict"] == "base not measured"
+    assert bench("gate", "--budget", "0").returncode == 2
+
+
+def test_a_file_that_git_does_not_track_is_in_no_revision_and_nothing_is_measured(
+    place: Path, bench: Bench, commit: Commit
+) -> None:
+    commit(0.001)
+    (place / "more.py").write_text(WAITS.partition("axes =")[0] + ALSO)
+    done = bench("run", *MINE, "--load", "more.py", "--against", "HEAD")
+    assert done.returncode == 2
+    assert "more.py: HEAD has no such file, and git does not track it in this checkout; git add it" in done.stderr
+    assert worktrees(place) == 1
 
 
 def test_a_revision_is_built_in_an_environment_of_its_own(place: Path, bench: Bench, commit: Commit) -> None:
