@@ -30,14 +30,6 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def cause_of_end(code: int) -> str:
-    """Say how a process ended, by its exit code, which is minus the signal that it died of."""
-    if code >= 0:
-        return f"exited with code {code}"
-    known = {one.value: one.name for one in signal.Signals}
-    return f"died of {known.get(-code, f'signal {-code}')}"
-
-
 def descendants(pid: int) -> list[int]:
     """Return the processes that came from one that adopts its orphans; microseconds where there are none."""
     found = []
