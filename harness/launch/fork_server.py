@@ -49,6 +49,7 @@ class ForkServer:
         self._gangs: dict[int, int] = {}
         self._count = 0
         self._runtime: dict[str, Any] = {}
+        self._cause_of_death = ""
         self._start_process()
 
     @property
@@ -106,9 +107,14 @@ class ForkServer:
         """Whether a worker that was started here has neither been reaped nor died with its server."""
         return pid in self._gangs
 
-    def is_running(self) -> bool:
-        """Whether the server's process has not died."""
-        return self._process.poll() is None
+    def answers(self) -> bool:
+        """Whether the server is there. It is asked, as a process that was killed does not die at once."""
+        try:
+            self._send({"ping": True})
+            self._receive()
+        except ServerLostError:
+            return False
+        return True
 
     def reap(self, pid: int) -> dict[str, Any]:
         """Wait for a worker's end; return its exit code, and the number and some names of the processes it left.
@@ -117,7 +123,7 @@ class ForkServer:
             ServerLostError: the server has died, now or earlier.
         """
         if pid not in self._gangs:
-            raise ServerLostError("the fork server has died")
+            raise ServerLostError(self._cause_of_death)
         self.hosts.end(self._gangs.pop(pid))
         self._send({"reap": pid})
         return self._receive()
@@ -188,7 +194,8 @@ class ForkServer:
         for gang in gangs.values():
             self.hosts.end(gang)
         said = f" ({lines[-1]})" if lines else ""
-        raise ServerLostError(f"the fork server {why or cause_of_end(self._process.returncode)}{said}")
+        self._cause_of_death = f"the fork server {why or cause_of_end(self._process.returncode)}{said}"
+        raise ServerLostError(self._cause_of_death)
 
 
 def _variables(threads: int) -> dict[str, str]:

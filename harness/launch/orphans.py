@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def end_orphans(keep: Collection[int], since: float = 0.0) -> list[str]:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for one in (process, *process.children(recursive=True)):
-                    names.append(one.name())
+                    names.append(os.fsencode(one.name()).decode(errors="replace"))
                     one.kill()
         psutil.wait_procs(left, timeout=_GONE_S)
         grace_s = 0.0  # what turns up now lost its parent just here

@@ -75,7 +75,7 @@ class Worker:
         self.executed, self.flags = tuple(reply.executed), tuple(reply.flags)
         if reply.status != OK:
             self._end(reply.status, reply.message)
-        elif not self._server.is_running():
+        elif not self._server.answers():
             self._end(CRASHED, "")
         elif had_log and log.is_removed(self._log):
             self._end(ERROR, f"{name}: removed the file that its output is kept in, one of the harness's own")

@@ -122,7 +122,7 @@ def _try_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
                 continue
             one = _enter(turns, group, side, planned, entrants)
             contenders.append(one)
-            if not one.worker.alive:
+            if _has_failed(one):
                 yield side, _settled(one)
             if turns.deaths > deaths:
                 return
@@ -131,11 +131,15 @@ def _try_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
         for one in ready:
             if turns.deaths == deaths:
                 _leave(turns, one)
-            if turns.deaths == deaths or one.worker.status != OK:
+            if turns.deaths == deaths or _has_failed(one):
                 yield one.side, _settled(one)
     finally:
         for one in contenders:
             one.worker.kill()
+
+
+def _has_failed(one: Contender) -> bool:
+    return one.trial.status != OK or one.worker.status != OK
 
 
 def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[str, str] | None:

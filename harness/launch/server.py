@@ -37,7 +37,7 @@ _NAMED = 5
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Serve fork and reap requests until the parent closes the socket or dies; then leave nothing behind."""
+    """Answer requests until the parent closes the socket or dies; then leave nothing behind."""
     parent = os.getppid()
     control = socket.socket(fileno=descriptor)
     adopt_orphans()
@@ -49,21 +49,24 @@ def main(descriptor: int, folder: str) -> None:
     control.send(json.dumps(_runtime(torch) | settings()).encode())
     gc.freeze()  # a collection in a worker would otherwise copy every page that holds an object
     workers: set[int] = set()
+    answer: dict[str, Any]
     try:
         while True:
             data, descriptors, _, _ = socket.recv_fds(control, MESSAGE, _DESCRIPTORS)
             if not data:
                 break
             request = json.loads(data)
-            if "reap" in request:
+            if "ping" in request:
+                answer = {}
+            elif "reap" in request:
                 workers.discard(request["reap"])
-                control.send(json.dumps(_reap(request["reap"], workers)).encode())
-                continue
-            pid = fork_to(partial(_work, serve, control, request, descriptors))
-            workers.add(pid)
-            for one in descriptors:
-                os.close(one)
-            control.send(json.dumps({"pid": pid}).encode())
+                answer = _reap(request["reap"], workers)
+            else:
+                answer = {"pid": fork_to(partial(_work, serve, control, request, descriptors))}
+                workers.add(answer["pid"])
+                for one in descriptors:
+                    os.close(one)
+            control.send(json.dumps(answer).encode())
     finally:
         end_orphans(keep=())
         if os.getppid() != parent:
