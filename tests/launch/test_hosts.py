@@ -68,7 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(place: Path) -> Run:
     """Run all of them, and see that nothing is left on either host."""
-    chosen = "alone,a_sums,b_is_killed,c_raises,d_hangs,f_lags"
+    chosen = "alone,a_sums,b_is_killed,c_raises,d_hangs,f_lags,h_raises_unspeakable"
     options = ("--impl", chosen, "--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2")
     options += meeting_place()
     processes = [start(place, name, *options) for name in ("one", "two")]
@@ -89,6 +89,7 @@ def run(place: Path) -> Run:
         ("c_raises", ERROR, "ValueError: not today"),
         ("d_hangs", TIMEOUT, "no answer within the 6 s"),
         ("f_lags", OK, ""),
+        ("h_raises_unspeakable", ERROR, "Unspeakable, whose text raises RuntimeError"),
     ],
 )
 def test_ranks_on_another_host_are_rows_like_any(run: Run, name: str, status: str, words: str) -> None:
