@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import reprlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -181,13 +182,16 @@ def _planned(
     try:
         cost = workload.cost(params)
         carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
-        ranks = _whole(f"world_size= of {name}", one.requires.world_size(params), 1) if one.requires.world_size else 1
+        if one.requires.world_size:
+            ranks = _whole("ranks", f"world_size= of {name}", one.requires.world_size(params), least=1)
         skip = unmet(one.requires, environment, device) or _too_few(policy.on_a_host(ranks), device, environment)
         if one.requires.unsupported and not skip:
-            skip = one.requires.unsupported(params, device.partition(":")[0])
+            skip = one.requires.unsupported(params, device.partition(":")[0]) or ""
+            if not isinstance(skip, str):
+                raise UsageError(f"unsupported= of {name} returned {reprlib.repr(skip)}; a reason in words is needed")
         if one.requires.memory:
-            inputs = _whole(f"input_bytes= of {workload.name}", workload.input_bytes(params))
-            memory = ranks * inputs + _whole(f"memory= of {name}", one.requires.memory(params))
+            inputs = _whole("bytes", f"input_bytes= of {workload.name}", workload.input_bytes(params))
+            memory = ranks * inputs + _whole("bytes", f"memory= of {name}", one.requires.memory(params))
     except UsageError as error:
         return PlannedCase(case, skip=f"what it requires cannot be told: {error}")
     except Exception as error:
@@ -195,14 +199,14 @@ def _planned(
     return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out, dtype=one.dtype, world_size=ranks)
 
 
-def _whole(what: str, value: object, least: int = 0) -> int:
+def _whole(unit: str, declaration: str, value: object, least: int = 0) -> int:
     """Return a declared number of bytes or of ranks, or raise UsageError if it is not a whole number within limits."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         number = -1
     if not least <= number < _UNLIKELY:
-        raise UsageError(f"{what} returned {value!r}, and not a whole number from {least} on")
+        raise UsageError(f"{declaration} returned {reprlib.repr(value)}; a whole number of {unit} is needed")
     return number
 
 

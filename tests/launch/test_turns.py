@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.suite import Policy
-from harness.core.trial import OK, Trial
+from harness.core.trial import ERROR, OK, Trial
 from harness.launch.energy import Energy
 from harness.launch.fork_server import ForkServer
 from harness.launch.remote import Worker
@@ -27,10 +27,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
         yield server
 
 
-def worker(server: ForkServer, folder: Path) -> Worker:
+def worker(server: ForkServer, folder: Path, memory_limit: int = 0) -> Worker:
     spec = {"workload": "calibration", "implementation": "noop", "params": dict(POINT), "device": "cpu", "mode": "host"}
     rest = {"threads": 1, "seed": 0, "reference": str(folder / "reference")}
-    return server.fork({**spec, **rest}, 0, 60)
+    return server.fork({**spec, **rest}, memory_limit, 60)
 
 
 def run(
@@ -59,6 +59,18 @@ def wait_until_stopped(process: psutil.Process) -> None:
 
 def test_a_server_that_forks_has_one_thread(server: ForkServer) -> None:
     assert server.runtime["os_threads"] == 1
+
+
+def test_a_process_that_cannot_become_a_worker_says_why_and_clears_nothing_up(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    before, (refused, good) = server.runtime["pid"], (worker(server, tmp_path, 1 << 70), worker(server, tmp_path))
+    assert refused.ask("prepare") == []
+    assert (refused.status, refused.message[:21]) == (ERROR, "start: OverflowError:")
+    assert "OverflowError" in refused.log_tail()
+    good.ask("prepare")
+    good.finish()
+    assert (good.status, server.deaths, server.runtime["pid"]) == (OK, 0, before)
 
 
 def test_a_worker_is_stopped_between_its_turns_and_gone_at_its_end(server: ForkServer, tmp_path: Path) -> None:
