@@ -131,6 +131,7 @@ class ForkServer:
     def close(self) -> None:
         """End the server and, through it, everything that was started from it."""
         self._control.close()
+        self._resume()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -169,11 +170,15 @@ class ForkServer:
         return int(self._receive()["pid"])
 
     def _send(self, request: Mapping[str, Any], *descriptors: int) -> None:
-        self._process.send_signal(signal.SIGCONT)  # should an implementation have stopped it
+        self._resume()
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
         except OSError:
             self._lose()
+
+    def _resume(self) -> None:
+        """Let the server go on, should an implementation have stopped it."""
+        self._process.send_signal(signal.SIGCONT)
 
     def _receive(self) -> dict[str, Any]:
         try:

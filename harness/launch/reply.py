@@ -58,7 +58,7 @@ def read_reply(line: bytes) -> Reply:
     """
     try:
         data = json.loads(line)
-        return _checked(Reply(**{**data, "samples": [_sample(*row) for row in data.get("samples", ())]}))
+        return _check(Reply(**{**data, "samples": [_read_sample(*row) for row in data.get("samples", ())]}))
     except (AttributeError, OverflowError, RecursionError, TypeError, ValueError):
         raise ValueError("something other than the worker's reply was written to its connection") from None
 
@@ -87,30 +87,32 @@ class Lines:
         return line or None
 
 
-def _sample(metric: Any, value: Any, *rest: Any) -> Sample:
-    sample = Sample(metric, float(_of(value, int, float)), *rest)
-    _text(sample.metric, sample.flags, sample.provenance)
-    float(_of(sample.uncertainty, int, float))
-    if not (sample.metric and -1 <= _of(sample.round, int) <= _LARGEST and 0 <= _of(sample.index, int) <= _LARGEST):
+def _read_sample(metric: Any, value: Any, *rest: Any) -> Sample:
+    sample = Sample(metric, float(_require(value, int, float)), *rest)
+    _require_text(sample.metric, sample.flags, sample.provenance)
+    float(_require(sample.uncertainty, int, float))
+    if not (
+        sample.metric and -1 <= _require(sample.round, int) <= _LARGEST and 0 <= _require(sample.index, int) <= _LARGEST
+    ):
         raise ValueError
     return sample
 
 
-def _checked(reply: Reply) -> Reply:
-    _text(reply.message, *_of(reply.executed, list, tuple), *_of(reply.flags, list, tuple))
-    _of(reply.steady, bool)
-    _of(reply.number, int)
+def _check(reply: Reply) -> Reply:
+    _require_text(reply.message, *_require(reply.executed, list, tuple), *_require(reply.flags, list, tuple))
+    _require(reply.steady, bool)
+    _require(reply.number, int)
     if reply.status not in _STATUSES:
         raise ValueError
-    return replace(reply, at=float(_of(reply.at, int, float)))
+    return replace(reply, at=float(_require(reply.at, int, float)))
 
 
-def _of(value: Any, *kinds: type) -> Any:
+def _require(value: Any, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise TypeError
     return value
 
 
-def _text(*values: Any) -> None:
+def _require_text(*values: Any) -> None:
     for value in values:
-        _of(value, str).encode()  # half of a surrogate pair is no text, and no table takes it
+        _require(value, str).encode()  # half of a surrogate pair is no text, and no table takes it
