@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _GIB = 1 << 30
 _FOR_EVER_S = 3600.0
 _forked: list[int] = []
-_hoarded: list[bytes] = []
 
 
 class Trap(Sequence[torch.Tensor]):
@@ -394,21 +393,6 @@ def bomb_of_bytes(inputs: CalibrationInputs) -> Step:
 
 
 @implementation("calibration")
-def bomb_of_crumbs(inputs: CalibrationInputs) -> Step:
-    """Take the memory in large pieces and then in small ones, so that none is left to say so."""
-
-    def step() -> NoReturn:
-        for size in (_GIB, _GIB >> 10, _GIB >> 20):
-            with contextlib.suppress(MemoryError):
-                while len(_hoarded) < 1 << 20:
-                    _hoarded.append(bytes(size))
-        while True:
-            _hoarded.append(bytes(64))
-
-    return step
-
-
-@implementation("calibration")
 def prints_megabytes(inputs: CalibrationInputs) -> Step:
     """Be right, and talk too much on both streams."""
     words = "the harness should not drown in this\n" * (1 << 12)
@@ -435,18 +419,6 @@ def writes_everywhere(inputs: CalibrationInputs) -> Step:
 
 
 @implementation("calibration")
-def replies_text(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: with no JSON."""
-    return _answering(inputs, "fine\n")
-
-
-@implementation("calibration")
-def replies_list(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: with a list."""
-    return _answering(inputs, "[]\n")
-
-
-@implementation("calibration")
 def replies_too_deep(inputs: CalibrationInputs) -> Step:
     """Answer in place of the worker: with a list in a list in a list."""
     return _answering(inputs, "[" * 100_000 + "\n")
@@ -456,12 +428,6 @@ def replies_too_deep(inputs: CalibrationInputs) -> Step:
 def replies_nan_for_a_name(inputs: CalibrationInputs) -> Step:
     """Answer in place of the worker: with a metric that is called NaN, and not "NaN"."""
     return _answering(inputs, '{"status": "ok", "at": 0, "message": "", "samples": [[NaN, 1.0]], "number": 2}\n')
-
-
-@implementation("calibration")
-def replies_without_end(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: with a line that is never over."""
-    return _answering(inputs, "0" * (32 << 20))
 
 
 @implementation("calibration")

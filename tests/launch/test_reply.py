@@ -88,3 +88,15 @@ def test_lines_are_taken_whole_and_in_order_until_the_end() -> None:
         assert lines.take() == b"two\n"
         theirs.close()
         assert not lines.receive()
+
+
+def test_a_line_without_end_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        lines, received = Lines(ours), 0
+        while (line := lines.take()) is None:
+            received += theirs.send(b"0" * 100_000)
+            assert lines.receive()
+            assert received < 32 << 20
+    with pytest.raises(ValueError, match="something other than the worker's reply"):
+        read_reply(line)
