@@ -124,6 +124,11 @@ def j_loses_count(x):
     return lambda: first() if torch.distributed.get_rank() == 0 else second()
 
 @implementation("work", requires=ranks)
+def k_kills_its_parent(x):
+    """Sum, with a rank that kills what forked it: the leader, or its host's fork server."""
+    return only(1, lambda: os.kill(os.getppid(), signal.SIGKILL))(x)
+
+@implementation("work", requires=ranks)
 def f_lags(x):
     """Sleep, one rank longer, and wait for nobody."""
     def step():
@@ -178,6 +183,7 @@ def values(trial: Trial, metric: str) -> list[float]:
         ("h_raises_unspeakable", ERROR, "Unspeakable, whose text raises RuntimeError"),
         ("i_answers_itself", ERROR, "rank 1: something other than the worker's reply"),
         ("j_loses_count", CRASHED, "rank 1 ended"),
+        ("k_kills_its_parent", CRASHED, "died of SIGKILL"),
     ],
 )
 def test_the_end_of_a_rank_is_the_end_of_its_case_and_of_no_other(run: Run, name: str, status: str, words: str) -> None:
