@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import operator
+import reprlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ _USABLE = 0.9
 # What one more worker takes before it has done anything: its own pages of a forked interpreter with torch, or a CUDA
 # context with the buffer that flushes L2.
 _WORKER = {"cpu": 64 << 20, "cuda": 600 << 20}
+# More bytes, or ranks, than any machine has.
+_UNLIKELY = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -175,19 +179,36 @@ def _planned(
 ) -> PlannedCase:
     """Ask an implementation's requirements about a point; what they raise is a reason to skip it."""
     case, memory, ranks = Case(workload.name, one.name, workload.point(params)), None, 1
-    device = policy.device
+    device, name = policy.device, f"{workload.name}/{one.name}"
     try:
         cost = workload.cost(params)
         carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
-        ranks = one.requires.world_size(params) if one.requires.world_size else 1
+        if one.requires.world_size:
+            ranks = _whole("ranks", f"world_size= of {name}", one.requires.world_size(params), least=1)
         skip = unmet(one.requires, environment, device) or _too_few(policy.on_a_host(ranks), device, environment)
         if one.requires.unsupported and not skip:
-            skip = one.requires.unsupported(params, device.partition(":")[0])
+            skip = one.requires.unsupported(params, device.partition(":")[0]) or ""
+            if not isinstance(skip, str):
+                raise UsageError(f"unsupported= of {name} returned {reprlib.repr(skip)}; a reason in words is needed")
         if one.requires.memory:
-            memory = ranks * workload.input_bytes(params) + one.requires.memory(params)
+            inputs = _whole("bytes", f"input_bytes= of {workload.name}", workload.input_bytes(params))
+            memory = ranks * inputs + _whole("bytes", f"memory= of {name}", one.requires.memory(params))
+    except UsageError as error:
+        return PlannedCase(case, skip=f"what it requires cannot be told: {error}")
     except Exception as error:
         return PlannedCase(case, skip=f"what it requires cannot be told: {type(error).__name__}: {error}")
     return PlannedCase(case, cost, memory, skip, hardware_flops=carried_out, dtype=one.dtype, world_size=ranks)
+
+
+def _whole(unit: str, declaration: str, value: object, least: int = 0) -> int:
+    """Return a declared number of bytes or of ranks, or raise UsageError if it is not a whole number within limits."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if not least <= number < _UNLIKELY:
+        raise UsageError(f"{declaration} returned {reprlib.repr(value)}; a whole number of {unit} is needed")
+    return number
 
 
 def _too_few(ranks: int, device: str, environment: Environment) -> str:

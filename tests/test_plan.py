@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
+import math
+import reprlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from harness import Axis, Cost, Reference, Requires, Workload
 from harness.catalog import Catalog
+from harness.core.case import group_to_json
 from harness.core.environment import Environment, Gpu
 from harness.core.errors import UsageError
 from harness.core.suite import Policy, Selection
@@ -86,6 +91,52 @@ def test_memory_beyond_what_is_free_is_a_skip_with_the_numbers() -> None:
     found = plan(catalog(huge=Requires(memory=lambda params: 1 << 50)))
     assert skips(found)["plain"] == ""
     assert skips(found)["huge"].startswith("needs 1024 TiB of memory, and ")
+
+
+@pytest.mark.parametrize("declared", [96.0, math.nan, "96", None, -1, 1 << 80])
+def test_memory_that_is_not_a_whole_number_of_bytes_is_refused_by_name(declared: object) -> None:
+    requires = Requires(memory=lambda params: declared)  # type: ignore[arg-type, return-value]
+    reason = skips(plan(catalog(other=requires)))["other"]
+    assert reason.startswith("what it requires cannot be told: memory= of work/other returned ")
+    assert reason.endswith(f"{reprlib.repr(declared)}; a whole number of bytes is needed")
+
+
+@pytest.mark.parametrize("declared", [2.0, 0, None, "two"])
+def test_ranks_that_are_not_a_whole_number_are_refused_by_name(declared: object) -> None:
+    requires = Requires(world_size=lambda params: declared)  # type: ignore[arg-type, return-value]
+    assert f"world_size= of work/other returned {declared!r}" in skips(plan(catalog(other=requires)))["other"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        (
+            True,
+            "what it requires cannot be told: unsupported= of work/other returned True; a reason in words is needed",
+        ),
+        (None, ""),
+        (False, ""),
+        ("too large", "too large"),
+    ],
+)
+def test_a_reason_against_a_point_is_text_or_nothing(declared: object, reason: str) -> None:
+    requires = Requires(unsupported=lambda params, device: declared)  # type: ignore[arg-type, return-value]
+    assert skips(plan(catalog(other=requires)))["other"] == reason
+
+
+def test_input_bytes_that_are_not_a_whole_number_are_refused_by_name() -> None:
+    content = catalog(other=Requires(memory=lambda params: 0))
+    work = replace(content.workloads["work"], input_bytes=lambda params: 0.5)  # type: ignore[arg-type, return-value]
+    content.workloads["work"] = work
+    assert "input_bytes= of work returned 0.5" in skips(plan(content))["other"]
+
+
+def test_whole_numbers_of_any_library_are_declarations() -> None:
+    requires = Requires(memory=lambda params: np.int64(96), world_size=lambda params: np.int32(2))  # type: ignore[arg-type, return-value]
+    (group,) = plan(catalog(other=requires)).groups
+    other = group.cases[1]
+    assert (other.memory, other.world_size, other.skip) == (2 * 4 + 96, 2, "")
+    assert json.dumps(group_to_json(group))
 
 
 def test_cases_that_do_not_fit_side_by_side_are_run_one_at_a_time() -> None:

@@ -11,12 +11,16 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from harness.core.metric import PRIMARY, metric_of
-from harness.core.trial import OK, Sample
+from harness.core.trial import ERROR, OK, Sample
+from harness.launch.forked import fork_to
 from harness.launch.orphans import die_with_parent
 from harness.launch.peer import Peer, RankError
+from harness.launch.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +28,7 @@ if TYPE_CHECKING:
     from harness.core.workload import Step
     from harness.probes import Clock
 
-    Reply = dict[str, Any]
-    Serve = Callable[[socket.socket, Mapping[str, Any]], NoReturn]
+    Serve = Callable[[socket.socket, Mapping[str, Any], Sequence[socket.socket], Callable[[], None]], None]
 
 _LED = ("warm_up", "turn", "energy")
 # From when a sample is ordered to when all ranks start it: a peer wakes up and reads its order in a tenth of that.
@@ -95,7 +98,7 @@ class Gang:
             reply = own(order)
             others = self.replies(reply)
         except RankError as error:
-            return {"status": error.status, "message": f"{order['pass']}: {error}", "samples": []}
+            return Reply(error.status, f"{order['pass']}: {error}")
         return _joined(reply, others)
 
     @property
@@ -122,13 +125,14 @@ class Gang:
         Raises:
             RankError: a peer died, or had a fault before the leader had one.
         """
-        deadline = float("inf") if own["status"] == OK else time.monotonic() + _GRACE_S
-        replies = [reply for peer in self._peers if (reply := peer.reply(deadline))]
-        faults = [reply for reply in replies if reply["status"] != OK]
-        first = min((*faults, own) if own["status"] != OK else faults, key=lambda reply: reply["at"], default=own)
-        if first is not own:
-            raise RankError(first["status"], f"{first['name']}: {first['message']}")
-        return replies
+        deadline = float("inf") if own.status == OK else time.monotonic() + _GRACE_S
+        replies = [(peer, reply) for peer in self._peers if (reply := peer.reply(deadline))]
+        faults = [(peer, reply) for peer, reply in replies if reply.status != OK]
+        if faults:
+            peer, first = min(faults, key=lambda fault: fault[1].at)
+            if own.status == OK or first.at <= own.at:
+                raise RankError(first.status, f"{peer.name}: {first.message}")
+        return [reply for _, reply in replies]
 
     def clock(self, clock: Clock) -> Clock:
         """Return the clock of the gang as a whole; that of the worker where it is alone."""
@@ -158,13 +162,15 @@ class Gang:
 
     def _fork(self, spec: Mapping[str, Any], rank: int, connection: socket.socket, serve: Serve) -> Peer:
         ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            for one in (connection, ours, *(peer.connection for peer in self._peers)):
+        open_here = (connection, ours, *(peer.connection for peer in self._peers))
+
+        def become() -> None:
+            for one in open_here:
                 one.close()
             # Should the leader be killed before this call, the parent finds the peer among its descendants.
             die_with_parent()
-            serve(theirs, as_rank({**spec, "store": self._store}, rank, rank))
+
+        pid = fork_to(partial(serve, theirs, as_rank({**spec, "store": self._store}, rank, rank), (), become))
         theirs.close()
         return Peer(rank, ours, pid)
 
@@ -182,7 +188,7 @@ class GangClock:
         at = time.monotonic() + self._gang.lead_s
         self._gang.tell({"pass": "sample", "block": block, "at": at})
         (own, flags), others = _shared(self._gang, lambda: sample_at(self._clock, step, block, at))
-        ranks = [own, *({name: value for name, value, *_ in reply["samples"]} for reply in others)]
+        ranks = [own, *({one.metric: one.value for one in reply.samples} for reply in others)]
         self._rank_times.append([rank[PRIMARY] for rank in ranks])
         delays = [rank.pop("start_delay") for rank in ranks]
         joint = {PRIMARY: max(self._rank_times[-1]), "start_skew": max(delays) - min(delays)}
@@ -218,22 +224,18 @@ def _shared(gang: Gang, own: Callable[[], Any]) -> tuple[Any, list[Reply]]:
     try:
         done = own()
     except Exception:
-        gang.replies({"status": "error", "at": time.monotonic()})
+        gang.replies(Reply(ERROR))
         raise
-    return done, gang.replies({"status": OK})
+    return done, gang.replies(Reply())
 
 
 def _joined(own: Reply, others: list[Reply]) -> Reply:
     values: dict[tuple[str, int], list[float]] = {}
-    for reply in (own, *others):
-        for name, value, _, index, *_ in reply["samples"]:
-            values.setdefault((name, index), []).append(value)
-    samples = [
-        (name, _worst(name)(values[name, index]), round, index, *rest)
-        for name, _, round, index, *rest in own["samples"]
-    ]
-    flags = dict.fromkeys(flag for reply in (own, *others) for flag in reply.get("flags", ()))
-    return {**own, "samples": samples} | ({"flags": list(flags)} if flags else {})
+    for one in (sample for reply in (own, *others) for sample in reply.samples):
+        values.setdefault((one.metric, one.index), []).append(one.value)
+    samples = [replace(one, value=_worst(one.metric)(values[one.metric, one.index])) for one in own.samples]
+    flags = dict.fromkeys(flag for reply in (own, *others) for flag in reply.flags)
+    return replace(own, samples=samples, flags=list(flags))
 
 
 def _worst(metric: str) -> Callable[[list[float]], float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import EXIT_HARNESS
 from harness.launch.fork_server import ForkServer
+from harness.launch.forked import ServerLostError
 from harness.launch.gang import as_rank
 from harness.launch.hosts import greet, interface_of
 from harness.launch.orphans import descendants
@@ -59,7 +60,8 @@ def _fork(server: ForkServer, message: dict[str, Any], address: Address, token: 
             interface = interface_of(leader.getsockname()[0])
             reference = str(folder / Path(spec["reference"]).name)
             own = {**as_rank(spec, rank, place), "reference": reference, "interface": interface}
-            pid, _ = server.start(own, message["memory_limit"], leader)
+            pid, sink = server.start(own, message["memory_limit"], leader)
+            sink.close()
             found.append(pid)
     return found
 
@@ -69,4 +71,5 @@ def _end(server: ForkServer, ranks: list[int]) -> None:
         for one in (pid, *descendants(pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
-        server.reap(pid)
+        with contextlib.suppress(ServerLostError):  # the leader sees its ranks' connections end
+            server.reap(pid)

@@ -109,6 +109,10 @@ class Launcher(Protocol):
     def runtime(self) -> dict[str, Any]:
         """The settings of torch in this launch; waits until it is up, and raises HarnessError if it does not start."""
 
+    @property
+    def deaths(self) -> int:
+        """How often its process has died; after each, the next worker is forked from another."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...

@@ -1,11 +1,17 @@
-"""What workers and servers write: kept in a file each, of which only the end matters."""
+"""What workers and servers write: kept in a file each, of which only the end matters.
+
+A log stays open here while its writer lives, so that it can be read even if the writer removes the file.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
 _TAIL = 4000
@@ -13,17 +19,36 @@ _TAIL = 4000
 _LIMIT = 16 << 20
 
 
-def tail(path: Path) -> str:
+def create(path: Path) -> FileIO:
+    """Open a new log, and make its folder if that was removed; on a full disk, what is written to it is lost."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+b", buffering=0)
+    except OSError:
+        return open(os.devnull, "a+b", buffering=0)
+
+
+def tail(log: FileIO) -> str:
     """Return the end of a log as text, whatever bytes it holds."""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - _TAIL))
-        return log.read(_TAIL).decode("utf-8", errors="replace")
+    start = max(0, os.fstat(log.fileno()).st_size - _TAIL)
+    return os.pread(log.fileno(), _TAIL, start).decode("utf-8", errors="replace")
 
 
-def trim(path: Path) -> None:
+def trim(log: FileIO) -> None:
     """Cut a log that has grown too long down to its end; its writer, which appends, goes on behind that."""
-    if path.stat().st_size > _LIMIT:
-        end = tail(path)
-        os.truncate(path, 0)
-        with path.open("a") as log:
-            log.write("[earlier output was cut]\n" + end)
+    if os.fstat(log.fileno()).st_size > _LIMIT:
+        end = tail(log)
+        with contextlib.suppress(OSError):  # the disk is full
+            log.truncate(0)
+            log.write(f"[earlier output was cut]\n{end}".encode())
+
+
+def is_removed(log: FileIO) -> bool:
+    """Whether the file has been removed from its folder."""
+    return not os.fstat(log.fileno()).st_nlink
+
+
+def write_traceback() -> None:
+    """Write the exception that is being handled to this process's log, even if its standard streams are closed."""
+    with contextlib.suppress(BaseException):
+        os.write(2, traceback.format_exc().encode(errors="backslashreplace"))

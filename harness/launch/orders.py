@@ -9,26 +9,31 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import time
-import traceback
-from dataclasses import astuple
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
+from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Status
+from harness.launch import log
 from harness.launch.gang import Gang
 from harness.launch.peer import RankError
+from harness.launch.reply import Reply, write_reply
 from harness.launch.worker import MissingError, Worker, WrongError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
-def serve(connection: socket.socket, spec: Mapping[str, Any], guests: Sequence[socket.socket] = ()) -> NoReturn:
-    """Carry out orders until whoever gives them closes the connection; never returns to the caller's code.
+def serve(
+    connection: socket.socket,
+    spec: Mapping[str, Any],
+    guests: Sequence[socket.socket] = (),
+    become: Callable[[], None] = lambda: None,
+) -> None:
+    """Carry out orders until whoever gives them closes the connection; the process then has nothing more to do.
 
     A rank that does not lead ends at its first fault, so that no other rank waits for it.
 
@@ -36,55 +41,65 @@ def serve(connection: socket.socket, spec: Mapping[str, Any], guests: Sequence[s
         connection: to whoever gives the orders.
         spec: what the worker has to know.
         guests: connections to its ranks on other hosts.
+        become: makes a worker of the process; what it raises is the reply to the first order.
     """
-    gang = Gang(spec, connection, guests, serve)
     own = os.getpid()
-    worker = Worker(spec, gang)
+    gang: Gang | None = None
+    answer: Callable[[Mapping[str, Any]], Reply]
+    try:
+        become()
+        gang = Gang(spec, connection, guests, serve)
+        answer = partial(gang.carry_out, own=partial(_carry_out, Worker(spec, gang)))
+    except BaseException as error:
+        answer = partial(_refuse, _failure("start", error))
     with connection.makefile("rw", encoding="utf-8") as line:
-        for order in line:
-            reply = gang.carry_out(json.loads(order), partial(_carry_out, worker))
+        for order in map(json.loads, line):
+            reply = answer(order)
             if os.getpid() != own:
                 os._exit(0)  # a child that the implementation forked and let run on
-            line.write(json.dumps(reply) + "\n")
+            line.write(write_reply(replace(reply, number=order.get("number", 0))))
             line.flush()
-            if gang.rank and reply["status"] != OK:
+            if spec.get("rank") and reply.status != OK:
                 os._exit(1)
-    gang.end()
+    if gang:
+        gang.end()
     atexit._run_exitfuncs()
-    os._exit(0)
 
 
-def _carry_out(worker: Worker, order: Mapping[str, Any]) -> dict[str, Any]:
+def _refuse(fault: Reply, order: Mapping[str, Any]) -> Reply:
+    return fault
+
+
+def _carry_out(worker: Worker, order: Mapping[str, Any]) -> Reply:
     name = order["pass"]
-    arguments = {key: value for key, value in order.items() if key != "pass"}
+    arguments = {key: value for key, value in order.items() if key not in ("pass", "number")}
     try:
         samples = getattr(worker, name)(**arguments)
-    except MissingError as error:
-        return _reply(SKIPPED, str(error))
-    except WrongError as error:
-        return _reply(INCORRECT, str(error), error.samples)
-    except RankError as error:
-        return _reply(error.status, f"{name}: {error}")
     except BaseException as error:
-        traceback.print_exc()
-        return _reply(*_fault(name, error))
-    return _reply(OK, "", samples) | {"steady": worker.steady, **worker.observed}
+        return _failure(name, error)
+    return Reply(samples=samples, steady=worker.steady, **worker.observed)
 
 
-def _reply(status: str, message: str, samples: list[Sample] | None = None) -> dict[str, Any]:
-    return {
-        "status": status,
-        "at": time.monotonic(),
-        "message": message.encode(errors="replace").decode(),
-        "samples": [astuple(one) for one in samples or []],
-    }
+def _failure(name: str, error: BaseException) -> Reply:
+    """Classify what was raised, most often by an implementation, in one line that names the pass."""
+    if isinstance(error, MissingError):
+        return Reply(SKIPPED, str(error))
+    if isinstance(error, WrongError):
+        return Reply(INCORRECT, str(error), error.samples)
+    if isinstance(error, RankError):
+        return Reply(error.status, f"{name}: {error}")
+    log.write_traceback()
+    try:
+        status, text = _classified(error)
+    except BaseException as another:
+        status, text = ERROR, f"{type(error).__name__}, whose text raises {type(another).__name__}"
+    return Reply(status, f"{name}: {text}"[:500])
 
 
-def _fault(name: str, error: BaseException) -> tuple[str, str]:
-    """Classify what an implementation raised, in one line that names the pass."""
+def _classified(error: BaseException) -> tuple[Status, str]:
     text = " ".join(str(error).split())
     if isinstance(error, SystemExit):
-        return ERROR, f"{name}: called sys.exit({error.code!r})"
+        return ERROR, f"called sys.exit({error.code!r})"
     if isinstance(error, MemoryError) or any(phrase in text.lower() for phrase in _OUT_OF_MEMORY):
-        return OOM, f"{name}: {text or 'out of memory'}"[:500]
-    return ERROR, f"{name}: {type(error).__name__}: {text}"[:500]
+        return OOM, text or "out of memory"
+    return ERROR, f"{type(error).__name__}: {text}"

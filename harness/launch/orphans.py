@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,14 +29,6 @@ def adopt_orphans() -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def cause_of_end(code: int) -> str:
-    """Say how a process ended, by its exit code, which is minus the signal that it died of."""
-    if code >= 0:
-        return f"exited with code {code}"
-    known = {one.value: one.name for one in signal.Signals}
-    return f"died of {known.get(-code, f'signal {-code}')}"
 
 
 def descendants(pid: int) -> list[int]:
@@ -65,7 +58,7 @@ def end_orphans(keep: Collection[int], since: float = 0.0) -> list[str]:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for one in (process, *process.children(recursive=True)):
-                    names.append(one.name())
+                    names.append(os.fsencode(one.name()).decode(errors="replace"))
                     one.kill()
         psutil.wait_procs(left, timeout=_GONE_S)
         grace_s = 0.0  # what turns up now lost its parent just here

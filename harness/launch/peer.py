@@ -6,16 +6,16 @@ import json
 import os
 import select
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness.core.trial import CRASHED
-from harness.launch.orphans import cause_of_end
+from harness.core.trial import CRASHED, ERROR, OK, Status
+from harness.launch.forked import cause_of_end
+from harness.launch.reply import Lines, Reply, read_reply
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
-
-    Reply = dict[str, Any]
 
 # Questions of which the quickest answered tells how far two clocks are apart.
 _QUESTIONS = 20
@@ -24,7 +24,7 @@ _QUESTIONS = 20
 class RankError(Exception):
     """A fault of a rank other than the leader, with its status."""
 
-    def __init__(self, status: str, message: str) -> None:
+    def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
         self.status = status
 
@@ -41,8 +41,8 @@ class Peer:
 
     def __init__(self, rank: int, connection: socket.socket, pid: int = 0, host: str = "") -> None:
         self.rank, self.connection, self.pid = rank, connection, pid
-        self._name = f"rank {rank} on {host}" if host else f"rank {rank}"
-        self._buffer = b""
+        self.name = f"rank {rank} on {host}" if host else f"rank {rank}"
+        self._lines = Lines(connection)
         # Of the peer's clock ahead of ours, and of a question to its answer; one host has one clock.
         self.ahead_s = self.delay_s = 0.0
 
@@ -57,27 +57,27 @@ class Peer:
         """Return the reply to the last order, None at the deadline.
 
         Raises:
-            RankError: the rank has died.
+            RankError: the rank has died, or has written anything else.
         """
-        while b"\n" not in self._buffer:
+        while (line := self._lines.take()) is None:
             left = deadline - time.monotonic()
             if not select.select([self.connection], [], [], None if left == float("inf") else max(0.0, left))[0]:
                 return None
-            try:
-                data = self.connection.recv(1 << 20)
-            except OSError:
-                data = b""
-            if not data:
+            if not self._lines.receive():
                 self._raise_end()
-            self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        reply = json.loads(line)
-        return {**reply, "name": self._name, "at": reply["at"] - self.ahead_s}
+        try:
+            reply = read_reply(line)
+        except ValueError as error:
+            raise RankError(ERROR, f"{self.name}: {error}") from None
+        return replace(reply, at=reply.at - self.ahead_s)
 
     def compare_clocks(self) -> None:
         """Find out how far another host's clock is ahead: an answer was given halfway from question to reply.
 
         The error is at most half of the quickest question's time (Mills 1991, the clock offset of NTP).
+
+        Raises:
+            RankError: the rank has died, or did not become a worker.
         """
         found = []
         for _ in range(_QUESTIONS):
@@ -85,16 +85,19 @@ class Peer:
             self.tell({"pass": "answer"})
             reply = self.reply(float("inf"))
             delay = time.monotonic() - asked
-            found.append((delay, reply["at"] - asked - delay / 2 if reply else 0.0))
+            if reply and reply.status != OK:
+                raise RankError(reply.status, f"{self.name}: {reply.message}")
+            found.append((delay, reply.at - asked - delay / 2 if reply else 0.0))
         self.delay_s, self.ahead_s = min(found)
 
-    def wait(self) -> None:
-        """Wait for the end of a rank that is a child."""
-        if self.pid:
-            os.waitpid(self.pid, 0)
+    def wait(self) -> str:
+        """Wait for the end of the rank, and say how it ended."""
+        if not self.pid:
+            return ": the connection to it ended"
+        try:
+            return f" {cause_of_end(os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]))}"
+        except ChildProcessError:
+            return " ended"  # the implementation has waited for all children of the process
 
     def _raise_end(self) -> NoReturn:
-        if not self.pid:
-            raise RankError(CRASHED, f"{self._name}: the connection to it ended")
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        raise RankError(CRASHED, f"{self._name} {cause_of_end(code)}")
+        raise RankError(CRASHED, f"{self.name}{self.wait()}")

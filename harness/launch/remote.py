@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 from harness.core.errors import HarnessError
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample, Status
 from harness.launch import log
-from harness.launch.orphans import cause_of_end, descendants
+from harness.launch.forked import ServerLostError, cause_of_end
+from harness.launch.orphans import descendants
+from harness.launch.reply import Lines, Reply, read_reply
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+    from io import FileIO
 
     from harness.launch.fork_server import ForkServer
 
@@ -26,16 +29,19 @@ if TYPE_CHECKING:
 class Worker:
     """A case's process as the parent sees it."""
 
-    def __init__(self, server: ForkServer, pid: int, connection: socket.socket, path: Path, timeout_s: float) -> None:
+    def __init__(self, server: ForkServer, pid: int, connection: socket.socket, sink: FileIO, timeout_s: float) -> None:
         self._server = server
         self._pid = pid
         self._connection = connection
+        self._lines = Lines(connection)
         self._left_s = timeout_s
         self._timeout_s = timeout_s
         self._pidfd = os.pidfd_open(pid)
-        self._buffer = b""
-        self._log = path
+        self._log = sink
+        self._log_tail = ""
         self._kills_before = 0
+        self._orders = 0
+        self._doing = ""
         self.status, self.message, self.steady = OK, "", True
         self.executed: tuple[str, ...] = ()
         self.flags: tuple[str, ...] = ()
@@ -43,17 +49,20 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the worker can take another order."""
-        return self.status == OK and self._pidfd >= 0
+        """Whether the worker can take another order; none can whose fork server has died."""
+        return self.status == OK and self._pidfd >= 0 and self._server.has(self._pid)
 
     def ask(self, name: str, **arguments: Any) -> list[Sample]:
         """Give the worker the turn for one pass, and return its samples.
 
         Nobody else runs meanwhile: between its turns the worker is stopped, with everything it started. What goes
-        wrong ends the worker, and is left in ``status`` and ``message``.
+        wrong ends the worker, and is left in ``status`` and ``message``. So does damage to the harness's processes and
+        files that is found after the pass.
         """
         started = time.monotonic()
         self._kills_before = _oom_kills()
+        self._doing = name
+        had_log = not log.is_removed(self._log)
         self._signal(signal.SIGCONT)
         reply = self._exchange(name, arguments)
         self._signal(signal.SIGSTOP)
@@ -62,11 +71,15 @@ class Worker:
         self._left_s -= spent
         if reply is None:
             return []
-        self.steady = reply.get("steady", True)
-        self.executed, self.flags = tuple(reply.get("executed", ())), tuple(reply.get("flags", ()))
-        if reply["status"] != OK:
-            self._end(Status(reply["status"]), reply["message"])
-        return list(reply["samples"])
+        self.steady = reply.steady
+        self.executed, self.flags = tuple(reply.executed), tuple(reply.flags)
+        if reply.status != OK:
+            self._end(reply.status, reply.message)
+        elif not self._server.answers():
+            self._end(CRASHED, "")
+        elif had_log and log.is_removed(self._log):
+            self._end(ERROR, f"{name}: removed the file that its output is kept in, one of the harness's own")
+        return list(reply.samples)
 
     def finish(self) -> None:
         """Let the worker end in order; threads and processes that it leaves are its fault."""
@@ -74,21 +87,23 @@ class Worker:
             self.ask("finish")
         if self.alive:
             self._signal(signal.SIGCONT)
-            self._end(OK, "exit", blame_left=True)
+            self._doing = "exit"
+            self._end(OK, "", blame_left=True)
 
     def kill(self) -> None:
         """End the worker at once, without a verdict."""
         if self._pidfd >= 0:
             self._signal(signal.SIGKILL)
-            with contextlib.suppress(HarnessError):  # a server that is gone took its workers along
+            with contextlib.suppress(HarnessError):  # another host is gone
                 self._end(self.status, self.message)
 
     def log_tail(self) -> str:
         """Return the end of what the worker wrote."""
-        return log.tail(self._log)
+        return self._log_tail if self._log.closed else log.tail(self._log)
 
-    def _exchange(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        order = json.dumps({"pass": name, **arguments}).encode() + b"\n"
+    def _exchange(self, name: str, arguments: Mapping[str, Any]) -> Reply | None:
+        self._orders += 1
+        order = json.dumps({"pass": name, "number": self._orders, **arguments}).encode() + b"\n"
         deadline = time.monotonic() + self._left_s
         try:
             self._connection.sendall(order)
@@ -100,21 +115,23 @@ class Worker:
             self._end(TIMEOUT, f"{name}: no answer within the {self._timeout_s:g} s of a case in a launch")
             return None
         if not line:
-            self._end(CRASHED, name, died=True)
+            self._end(CRASHED, "", died=True)
             return None
         try:
-            reply = json.loads(line)
-            return {**reply, "samples": [Sample(*row) for row in reply["samples"]]}
-        except (ValueError, TypeError, KeyError):
-            self._end(ERROR, f"{name}: something other than the worker's reply was written to its connection")
+            reply = read_reply(line)
+            if reply.number != self._orders:
+                raise ValueError("its connection has more than one reply to an order")
+        except ValueError as error:
+            self._end(ERROR, f"{name}: {error}")
             return None
+        return reply
 
     def _line(self, deadline: float) -> bytes | None:
         """Return the next line, empty if the worker ended first, None at the deadline."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         poll.register(self._pidfd, select.POLLIN)
-        while b"\n" not in self._buffer:
+        while (line := self._lines.take()) is None:
             log.trim(self._log)
             left = deadline - time.monotonic()
             if left <= 0:
@@ -122,13 +139,10 @@ class Worker:
             # Woken once a second at most: a parent that polls would disturb what it waits for.
             ready = {descriptor for descriptor, _ in poll.poll(min(left, 1.0) * 1000)}
             if self._connection.fileno() in ready:
-                data = self._connection.recv(1 << 20)
-                if not data:
+                if not self._lines.receive():
                     return b""
-                self._buffer += data
             elif self._pidfd in ready:
                 return b""
-        line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
     def _end(self, status: Status, message: str, *, died: bool = False, blame_left: bool = False) -> None:
@@ -138,13 +152,18 @@ class Worker:
             self._signal(signal.SIGKILL)
         os.close(self._pidfd)
         self._pidfd = -1
-        end = self._server.reap(self._pid)
+        try:
+            end = self._server.reap(self._pid)
+        except ServerLostError as error:
+            self.status, self.message = CRASHED, f"{self._doing}: {error}, and all that was forked from it"
+            return
+        finally:
+            self._log_tail = log.tail(self._log)
+            self._log.close()
         if died or (blame_left and end["code"]):
-            status, message = _explain(end["code"], message, _oom_kills() > self._kills_before)
-        elif blame_left:
-            names = ", ".join(end["left"][:5])
-            found = (ERROR, f"left {len(end['left'])} process(es) running: {names}")
-            status, message = found if names else (OK, "")
+            status, message = _explain(end["code"], self._doing, _oom_kills() > self._kills_before)
+        elif blame_left and end["left"]:
+            status, message = ERROR, f"left {end['left']} process(es) running: {', '.join(end['names'])}"
         self.status, self.message = status, message
 
     def _signal(self, number: int) -> None:

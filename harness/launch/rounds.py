@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.core.errors import HarnessError
 from harness.core.metric import PRIMARY
 from harness.core.trial import ERROR, OK, Sample, Status, Trial, utc_now
 from harness.detect import available_memory, usable_cpus
@@ -36,6 +37,8 @@ _WARM_UP = 0.2
 # A worker may not take the last of the memory: what ends then could be any process.
 _MEMORY_SHARE = 0.9
 _LEAST_MEMORY = 1 << 30
+# Times that cases are tried again after a fork server has died and none of them was to blame.
+_SPARE_TRIES = 2
 
 
 @dataclass
@@ -60,6 +63,11 @@ class Turns:
     def budget_s(self) -> float:
         """The measuring time of a case in this launch."""
         return self.policy.budget_s / self.policy.launches
+
+    @property
+    def deaths(self) -> int:
+        """How many fork servers have died in this launch."""
+        return sum(launcher.deaths for launcher in self.launchers)
 
 
 @dataclass
@@ -90,8 +98,22 @@ def run_group(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> Iterat
 
 
 def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> Iterator[tuple[int, Trial]]:
+    """Run cases side by side; again, without the one at fault, if a fork server died and took their workers along."""
+    left = list(entrants)
+    for _ in range(len(entrants) + _SPARE_TRIES):
+        for side, trial in _try_together(turns, group, list(left)):
+            left = [one for one in left if (one[0], one[1].case) != (side, trial.case)]
+            yield side, trial
+        if not left:
+            return
+    raise HarnessError(f"fork servers die before {left[0][1].case.id} can be measured, and no case is to blame")
+
+
+def _try_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> Iterator[tuple[int, Trial]]:
+    """Run cases side by side; once a fork server has died, yield none but those that failed."""
     faults = {side: _compute_reference(turns, side, first) for side, first in dict(reversed(entrants)).items()}
     contenders: list[Contender] = []
+    deaths = turns.deaths
     try:
         for side, planned in entrants:
             if fault := faults[side]:
@@ -99,16 +121,24 @@ def _run_together(turns: Turns, group: Group, entrants: Sequence[Entrant]) -> It
                 continue
             one = _enter(turns, group, side, planned, entrants)
             contenders.append(one)
-            if not one.worker.alive:
+            if _has_failed(one):
                 yield side, _settled(one)
+            if turns.deaths > deaths:
+                return
         ready = [one for one in contenders if one.worker.alive]
         _take_turns(turns, group, ready)
         for one in ready:
-            _leave(turns, one)
-            yield one.side, _settled(one)
+            if turns.deaths == deaths:
+                _leave(turns, one)
+            if turns.deaths == deaths or _has_failed(one):
+                yield one.side, _settled(one)
     finally:
         for one in contenders:
             one.worker.kill()
+
+
+def _has_failed(one: Contender) -> bool:
+    return one.trial.status != OK or one.worker.status != OK
 
 
 def _compute_reference(turns: Turns, side: int, planned: PlannedCase) -> tuple[Status, str] | None:
@@ -162,8 +192,8 @@ def _observe(turns: Turns, one: Contender, others: int) -> None:
 def _take_turns(turns: Turns, group: Group, contenders: Sequence[Contender]) -> None:
     """Give each case one turn a round, in an order drawn afresh, until each is precise or out of budget."""
     order = random.Random(f"{turns.policy.seed}/{turns.launch}/{group.id}")
-    running = list(contenders)
-    while running:
+    running, deaths = list(contenders), turns.deaths
+    while running and turns.deaths == deaths:
         order.shuffle(running)
         for one in running:
             before_s = one.worker.active_s

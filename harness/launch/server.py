@@ -17,20 +17,27 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness.launch.forked import fork_to
 from harness.launch.orphans import adopt_orphans, die_with_parent, end_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MESSAGE = 1 << 16
 # Of a worker's connection, its log, and its ranks on other hosts; the kernel passes no more at once.
 _DESCRIPTORS = 253
 # How long a worker that was told to end may take for its exit handlers.
 _GRACE_S = 5.0
+# Of the processes that a worker left; a message has room for no thousands.
+_NAMED = 5
 
 
 def main(descriptor: int, folder: str) -> None:
-    """Serve fork and reap requests until the parent closes the socket or dies; then leave nothing behind."""
+    """Answer requests until the parent closes the socket or dies; then leave nothing behind."""
     parent = os.getppid()
     control = socket.socket(fileno=descriptor)
     adopt_orphans()
@@ -42,30 +49,36 @@ def main(descriptor: int, folder: str) -> None:
     control.send(json.dumps(_runtime(torch) | settings()).encode())
     gc.freeze()  # a collection in a worker would otherwise copy every page that holds an object
     workers: set[int] = set()
+    answer: dict[str, Any]
     try:
         while True:
             data, descriptors, _, _ = socket.recv_fds(control, MESSAGE, _DESCRIPTORS)
             if not data:
                 break
             request = json.loads(data)
-            if "reap" in request:
+            if "ping" in request:
+                answer = {}
+            elif "reap" in request:
                 workers.discard(request["reap"])
-                control.send(json.dumps(_reap(request["reap"], workers)).encode())
-                continue
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                connection, sink, *guests = descriptors
-                _become_worker(sink, request["memory_limit"])
-                serve(socket.socket(fileno=connection), request, [socket.socket(fileno=guest) for guest in guests])
-            workers.add(pid)
-            for one in descriptors:
-                os.close(one)
-            control.send(json.dumps({"pid": pid}).encode())
+                answer = _reap(request["reap"], workers)
+            else:
+                answer = {"pid": fork_to(partial(_work, serve, control, request, descriptors))}
+                workers.add(answer["pid"])
+                for one in descriptors:
+                    os.close(one)
+            control.send(json.dumps(answer).encode())
     finally:
         end_orphans(keep=())
         if os.getppid() != parent:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _work(serve: Callable[..., None], control: socket.socket, request: dict[str, Any], found: Sequence[int]) -> None:
+    """Serve orders in a forked process; ``found`` are its connection, its log and its ranks on other hosts."""
+    control.close()
+    connection, sink, *guests = found
+    become = partial(_become_worker, sink, request["memory_limit"])
+    serve(socket.socket(fileno=connection), request, [socket.socket(fileno=guest) for guest in guests], become)
 
 
 def _become_worker(log: int, memory_limit: int) -> None:
@@ -101,7 +114,8 @@ def _reap(pid: int, workers: set[int]) -> dict[str, Any]:
             deadline = float("inf")
         else:
             time.sleep(0.002)
-    return {"code": code, "left": end_orphans(keep=workers)}
+    left = end_orphans(keep=workers)
+    return {"code": code, "left": len(left), "names": left[:_NAMED]}
 
 
 def _runtime(torch: Any) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Worker:
         for draw in (0, 1):
             answer = self._workload.reference(self._make_inputs(draw))
             path = f"{self._spec['reference']}.{draw}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # should an implementation have removed it
             torch.save(answer, f"{path}.{os.getpid()}")
             os.replace(f"{path}.{os.getpid()}", path)
         return []
@@ -186,11 +187,11 @@ class Worker:
         return []
 
     def finish(self) -> list[Sample]:
-        """Report threads that the implementation started and left; torch's own may stay."""
+        """Report threads that the implementation started and left; those of torch and tqdm may stay."""
         left = [
             thread.name
             for thread in threading.enumerate()
-            if thread.ident not in self._threads_before and not _is_torch(thread)
+            if thread.ident not in self._threads_before and not _is_foreign(thread)
         ]
         self._gang.leave()
         if left:
@@ -251,6 +252,8 @@ class Worker:
         if not os.path.exists(path := f"{self._spec['reference']}.{draw}"):
             self.reference()  # it lies on the host of the leader
         check = judge(output, torch.load(path, weights_only=False))
+        if strange := [metric for metric in check.errors if not isinstance(metric, str)]:
+            raise TypeError(f"the check calls a metric {strange[0]!r}, which is not text")
         samples = [
             Sample(metric, float(value), index=index)
             for metric, found in check.errors.items()
@@ -273,6 +276,8 @@ class WrongError(Exception):
         self.samples = samples or []
 
 
-def _is_torch(thread: threading.Thread) -> bool:
+def _is_foreign(thread: threading.Thread) -> bool:
+    """Whether a library started the thread: torch, tqdm (with a progress bar), or C++ (then Python made a dummy)."""
     target = getattr(thread, "_target", None)
-    return str(getattr(target, "__module__", "") or type(thread).__module__).startswith("torch.")
+    home = str(getattr(target, "__module__", "") or type(thread).__module__)
+    return home.startswith(("torch.", "tqdm.")) or isinstance(thread, threading._DummyThread)

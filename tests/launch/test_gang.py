@@ -16,6 +16,7 @@ PLUG_IN = '''
 from __future__ import annotations
 import os
 import signal
+import stat
 import time
 import torch
 from harness import Axis, Reference, Requires, Workload, implementation
@@ -26,6 +27,10 @@ work = Workload("work", "Sum.", axes, lambda p, d, g: torch.rand(p["n"], generat
 ranks = Requires(world_size=lambda params: 3)
 
 taken = []
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
 
 def summed(x):
     y = x.clone()
@@ -90,6 +95,37 @@ def g_goes_on(x):
     return step
 
 @implementation("work", requires=ranks)
+def h_raises_unspeakable(x):
+    """Sum, with a rank whose error cannot be written."""
+    def fail():
+        raise Unspeakable
+    return only(2, fail)(x)
+
+@implementation("work", requires=ranks)
+def i_answers_itself(x):
+    """Sum, with a rank that writes to the leader."""
+    def write():
+        for name in os.listdir("/proc/self/fd"):
+            if os.path.exists("/proc/self/fd/" + name) and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.write(int(name), b"[]\\n")
+    return only(1, write)(x)
+
+@implementation("work", requires=ranks)
+def j_loses_count(x):
+    """Sum, with a leader that has waited for a rank that dies."""
+    def wait():
+        os.waitpid(-1, 0)
+    def die():
+        os._exit(3)
+    first, second = only(0, wait)(x), only(1, die)(x)
+    return lambda: first() if torch.distributed.get_rank() == 0 else second()
+
+@implementation("work", requires=ranks)
+def k_kills_its_parent(x):
+    """Sum, with a rank that kills what forked it: the leader, or its host's fork server."""
+    return only(1, lambda: os.kill(os.getppid(), signal.SIGKILL))(x)
+
+@implementation("work", requires=ranks)
 def f_lags(x):
     """Sleep, one rank longer, and wait for nobody."""
     def step():
@@ -139,6 +175,10 @@ def values(trial: Trial, metric: str) -> list[float]:
         ("e_wrong_on_one", INCORRECT, "rank 2: max_abs_error 1 exceeds 0"),
         ("f_lags", OK, ""),
         ("g_goes_on", OK, ""),
+        ("h_raises_unspeakable", ERROR, "Unspeakable, whose text raises RuntimeError"),
+        ("i_answers_itself", ERROR, "rank 1: something other than the worker's reply"),
+        ("j_loses_count", CRASHED, "rank 1 ended"),
+        ("k_kills_its_parent", CRASHED, "died of SIGKILL"),
     ],
 )
 def test_the_end_of_a_rank_is_the_end_of_its_case_and_of_no_other(run: Run, name: str, status: str, words: str) -> None:

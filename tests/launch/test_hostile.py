@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from harness.core.errors import EXIT_FAILED, EXIT_HARNESS, EXIT_USAGE
+from harness.core.errors import EXIT_FAILED, EXIT_USAGE
 from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, OOM, SKIPPED, TIMEOUT
 from harness.store.read import read_run
@@ -58,15 +58,39 @@ CAUGHT = (
     ("child_returns", OK, ""),
     ("leaves_thread", ERROR, "left 1 thread running: stubborn"),
     ("leaves_daemon_thread", ERROR, "left 1 thread running: lurking"),
+    ("shows_a_progress_bar", OK, ""),
+    ("is_called_from_a_foreign_thread", OK, ""),
     ("crashes_at_exit", CRASHED, "exit: died of SIGABRT"),
 )
 # These go at the harness itself: an end, an error text, a metric or a reply that it could stumble over.
 TRIPPING = (
     ("dies_of_signal_40", CRASHED, "signal 40"),
     ("raises_undecodable", ERROR, "ValueError: no caf"),
+    ("raises_unspeakable", ERROR, "UnspeakableError, whose text raises RuntimeError"),
+    ("closes_streams", ERROR, "ValueError: no streams today"),
+    ("cannot_write", ERROR, "ValueError: no space today"),
+    ("closes_everything", CRASHED, "failed, and could not report why"),
     ("writes_everywhere", ERROR, "connection"),
+    ("replies_too_deep", ERROR, "connection"),
+    ("replies_nan_for_a_name", ERROR, "connection"),
+    ("replies_in_form", ERROR, "connection"),
+    ("leaves_children_without_a_name", ERROR, "left 6 process(es) running: caf"),
     ("counted", OK, ""),
+    ("nameless", ERROR, "the check calls a metric nan, which is not text"),
+    ("stays", OK, ""),
+    ("kills_server", CRASHED, "the fork server died of SIGKILL"),
+    ("kills_server_amid_the_timing", CRASHED, "turn: the fork server died of SIGKILL"),
+    ("stops_server", OK, ""),
+    ("removes_log", ERROR, "check: removed the file that its output is kept in"),
+    ("removes_folder", ERROR, "check: removed the file that its output is kept in"),
+    ("remains", OK, ""),
 )
+# Those in `TRIPPING` that are implementations of another workload than `calibration`.
+ELSEWHERE = {
+    "check_counts": ["counted"],
+    "check_names_nan": ["nameless"],
+    "undermined": [name for name, _, _ in TRIPPING[TRIPPING.index(("stays", OK, "")) :]],
+}
 
 
 class Bench:
@@ -165,8 +189,9 @@ def caught(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def tripping(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """One run of all in `TRIPPING` between two good twins."""
     folder = tmp_path_factory.mktemp("tripping")
-    names = [name for name, _, _ in TRIPPING if name != "counted"]
-    suite = _suite(folder, calibration=["twin_a", *names, "twin_b"], check_counts=["counted"])
+    elsewhere = [name for names in ELSEWHERE.values() for name in names]
+    names = [name for name, _, _ in TRIPPING if name not in elsewhere]
+    suite = _suite(folder, calibration=["twin_a", *names, "twin_b"], **ELSEWHERE)
     return start("run", suite, *_options(folder), folder=folder).finish()
 
 
@@ -210,6 +235,11 @@ def test_log_of_a_failure_tells_more(caught: Bench) -> None:
     assert "hostile.py" in logs["raises_in_step"]
     assert "last words before the error" in logs["raises_in_step"]
     assert "last words before the abort" in logs["aborts"]
+
+
+def test_log_outlives_its_file(tripping: Bench) -> None:
+    (trial,) = (trial for trial in tripping.stored.trials if trial.case.implementation == "removes_log")
+    assert "last words before the file is gone" in trial.log
 
 
 def test_log_of_a_talker_is_short(caught: Bench) -> None:
@@ -271,15 +301,15 @@ def test_killed_worker_is_a_crash(under_way: Bench) -> None:
     assert under_way.survivors() == []
 
 
-def test_killed_fork_server_ends_the_run(under_way: Bench) -> None:
+def test_killed_fork_server_is_a_crash_and_the_others_are_measured_again(under_way: Bench) -> None:
     psutil.Process(under_way.waiting_pid()).parent().kill()
     under_way.finish()
-    assert under_way.code == EXIT_HARNESS
-    assert [line for line in under_way.stderr.splitlines() if "fork server" in line] == under_way.stderr.splitlines()[
-        -1:
-    ]
-    _assert_first_group_kept(under_way)
-    assert _soon(lambda: not under_way.survivors(), NOTICE_S), under_way.survivors()
+    assert under_way.code == EXIT_FAILED
+    ends = [(trial.case.implementation, trial.status) for trial in under_way.stored.trials]
+    assert sorted(ends[2:]) == [("noop", OK), ("waits_for_a_kill", CRASHED)]
+    _assert_row(under_way.rows["waits_for_a_kill"], CRASHED, "turn: the fork server died of SIGKILL")
+    assert under_way.rows["noop"]["metrics"]["time"]["n"] > 0
+    assert under_way.survivors() == []
 
 
 def test_killed_command_leaves_its_trials_and_nothing_else(under_way: Bench) -> None:

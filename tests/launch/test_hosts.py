@@ -25,11 +25,17 @@ from tests.launch.test_gang import PLUG_IN, carries, trial, values
 from tests.support import command
 
 HERE = socket.gethostname()
+# Implementations by their point: a fork server that dies on the second host takes its ranks of the whole group along.
+CHOSEN = {
+    3: ["alone", "a_sums", "b_is_killed", "c_raises", "d_hangs", "f_lags", "h_raises_unspeakable"],
+    4: ["k_kills_its_parent"],
+    5: ["g_goes_on"],
+}
 
 
-def start(place: Path, name: str, *options: str) -> subprocess.Popen[str]:
+def start(place: Path, name: str, *options: str, what: str = "work") -> subprocess.Popen[str]:
     """Start the command of one host."""
-    return command.start("run", "work", "--load", "mine.py", "--results", name, *options, cwd=place)
+    return command.start("run", what, "--load", "mine.py", "--results", name, *options, cwd=place)
 
 
 def meeting_place() -> tuple[str, ...]:
@@ -58,16 +64,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hosts")
     # Of three ranks the last is on the second host, and is the one to act.
     (folder / "mine.py").write_text(PLUG_IN.replace("only(1, ", "only(2, "))
+    tables = (
+        f'[[select]]\nworkload = "work"\nimplementations = {json.dumps(names)}\naxes.n = "{point}"\n'
+        for point, names in CHOSEN.items()
+    )
+    (folder / "chosen.toml").write_text("\n".join(tables))
     return folder
 
 
 @pytest.fixture(scope="module")
 def run(place: Path) -> Run:
     """Run all of them, and see that nothing is left on either host."""
-    chosen = "alone,a_sums,b_is_killed,c_raises,d_hangs,f_lags"
-    options = ("--impl", chosen, "--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2")
+    options = ("--launches", "1", "--budget", "0.2s", "--timeout", "6s", "--threads", "2")
     options += meeting_place()
-    processes = [start(place, name, *options) for name in ("one", "two")]
+    processes = [start(place, name, *options, what="chosen.toml") for name in ("one", "two")]
     said = [process.communicate(timeout=180) for process in processes]
     assert [process.returncode for process in processes] == [1, 1], said
     assert any(f"host 2 of 2 has ranks of the run that {HERE} keeps" in out for out, _ in said)
@@ -85,6 +95,9 @@ def run(place: Path) -> Run:
         ("c_raises", ERROR, "ValueError: not today"),
         ("d_hangs", TIMEOUT, "no answer within the 6 s"),
         ("f_lags", OK, ""),
+        ("h_raises_unspeakable", ERROR, "Unspeakable, whose text raises RuntimeError"),
+        ("k_kills_its_parent", CRASHED, f"rank 2 on {HERE}: the connection to it ended"),
+        ("g_goes_on", OK, ""),
     ],
 )
 def test_ranks_on_another_host_are_rows_like_any(run: Run, name: str, status: str, words: str) -> None:

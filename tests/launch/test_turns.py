@@ -49,6 +49,19 @@ def test_a_server_that_forks_has_one_thread(server: ForkServer) -> None:
     assert server.runtime["os_threads"] == 1
 
 
+def test_a_process_that_cannot_become_a_worker_says_why_and_clears_nothing_up(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    spec = calibration("noop", tmp_path)
+    before, (refused, good) = server.runtime["pid"], (server.fork(spec, 1 << 70, 60), server.fork(spec, 0, 60))
+    assert refused.ask("prepare") == []
+    assert (refused.status, refused.message[:21]) == (ERROR, "start: OverflowError:")
+    assert "OverflowError" in refused.log_tail()
+    good.ask("prepare")
+    good.finish()
+    assert (good.status, server.deaths, server.runtime["pid"]) == (OK, 0, before)
+
+
 def test_a_worker_is_stopped_between_its_turns_and_gone_at_its_end(server: ForkServer, tmp_path: Path) -> None:
     one = server.fork(calibration("noop", tmp_path), 0, 60)
     process = psutil.Process(one._pid)

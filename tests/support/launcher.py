@@ -141,6 +141,7 @@ class FakeLauncher:
         self.launch, self.threads, self.side = launch, threads, side
         self.runtime = {"torch_threads": threads}
         self.open = False
+        self.deaths = 0
         self._launches = launches
 
     def __enter__(self) -> Self:
