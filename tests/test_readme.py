@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from harness.cli.main import app
+from harness.cli.app import app
 from tests.support.command import bench
 
 ROOT = Path(__file__).parents[1]

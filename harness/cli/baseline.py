@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
+from harness.cli.parser import App
+from harness.cli.streams import tell
 
 if TYPE_CHECKING:
     from harness.store.find import KeptRun
 
-baseline_app = typer.Typer(no_args_is_help=True)
+baseline_app = App(no_args_is_help=True)
 
 JSON = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
@@ -53,7 +55,7 @@ def list_command(results: RESULTS = Path("results"), json: JSON = False) -> None
         words = (one["baseline"], one["started_at"][:10], commit, f"machine {one['fingerprint']}", one["folder"])
         console().print(Text("  ".join(filter(None, words))), soft_wrap=True)
     if not found:
-        typer.echo(f"no baseline in {results}; keep one with: bench baseline set NAME", err=True)
+        tell(f"no baseline in {results}; keep one with: bench baseline set NAME")
 
 
 @baseline_app.command("show")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
+from harness.cli.streams import tell
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def import_command(
     imported = import_files(files, results, format, sys.argv)
     typer.echo(imported.folder)
     for note in imported.notes:
-        typer.echo(f"bench: {note}", err=True)
+        tell(note)
 
 
 def _write_bundle(folders: Sequence[Path], path: Path) -> None:
@@ -113,15 +114,15 @@ def _unpack(bundles: Sequence[Path], results: Path) -> None:
         for folder in (*found.new, *found.known):
             typer.echo(folder)
         for folder in found.known:
-            typer.echo(f"bench: {folder} is there already, with the same content", err=True)
+            tell(f"{folder} is there already, with the same content")
 
 
 def _warn_incomplete(folder: Path) -> None:
-    typer.echo(f"bench: {folder} is not complete; this is what there is so far", err=True)
+    tell(f"{folder} is not complete; this is what there is so far")
 
 
 def _report(left_out: Sequence[Row], format: str) -> None:
     """Say what the form had no place for."""
     names = ", ".join(f"{row.case.id} ({row.status})" for row in left_out)
     if names:
-        typer.echo(f"bench: left out, for {format} has no place for it: {' '.join(names.split())}", err=True)
+        tell(f"left out, for {format} has no place for it: {names}")

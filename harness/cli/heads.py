@@ -8,11 +8,12 @@ import typer
 
 from harness.catalog import load_catalog
 from harness.cli.options import parsed
+from harness.cli.parser import App
 from harness.core.axis import parse_duration
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import parse_seed
 
-heads_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+heads_app = App(no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @heads_app.callback(help="Train what guesses ahead of a model: `bench heads train eagle3 --budget 30m`.")
@@ -35,12 +36,13 @@ def train_command(
         raise unknown("method", method, [name for training in known for name in training.methods])
     seconds = parsed("--budget", budget, parse_duration)
     number = int(parsed("--seed", seed, parse_seed))
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from harness.cli.console import console
+
     columns = (TextColumn(method), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    out = console(stderr=True)
+    with Progress(*columns, console=out, disable=not out.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         try:
             path = chosen.train(

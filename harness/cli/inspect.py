@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.cli.broken import report_broken
 from harness.cli.console import console
+from harness.cli.failure import showing
 from harness.cli.measure import tags_of
 from harness.core.case import describe
 from harness.core.errors import EXIT_FAILED, EXIT_OK
@@ -64,12 +64,13 @@ def inspect_and_print(
     found = _compiled(catalog, selection, names, silent=json or quiet)
     baseline = catalog.workload(selection.workload).baseline
     run = keep(found, Path(results), baseline, command=sys.argv, sources=catalog.sources, tags=tags)
-    if quiet:
-        typer.echo(run.folder)
-    elif json:
-        _print_json(run)
-    else:
-        _print(run)
+    with showing(run.folder):
+        if quiet:
+            typer.echo(run.folder)
+        elif json:
+            _print_json(run)
+        else:
+            _print(run)
     return EXIT_FAILED if any(trial.failed for trial in run.trials) else EXIT_OK
 
 
@@ -81,7 +82,7 @@ def _own() -> str:
 
 def _compiled(catalog: Catalog, selection: Selection, names: Sequence[str], *, silent: bool) -> list[Trial]:
     """Compile, and show on a terminal which kernel was the last."""
-    out, found = Console(stderr=True, highlight=False, quiet=silent), []
+    out, found = console(stderr=True, quiet=silent), []
     with out.status("compiling") as status:
         for trial in inspect(catalog, selection, names):
             found.append(trial)

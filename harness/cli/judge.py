@@ -14,15 +14,17 @@ import typer
 from rich.text import Text
 
 from harness.cli.console import console
+from harness.cli.failure import going_on
 from harness.cli.options import parsed
 from harness.cli.page import write_page
 from harness.cli.progress import Terminal
+from harness.cli.streams import check_output
 from harness.cli.verdicts import print_report, report_json
 from harness.core.axis import parse_duration, parse_percent
 from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
 from harness.core.run import took_turns
 from harness.detect import detect
-from harness.formats.exports import save
+from harness.formats.exports import check_savable, save
 from harness.formats.github import headline, workflow_commands, write_summary
 from harness.formats.json_document import finite
 from harness.formats.junit import write_junit
@@ -57,17 +59,21 @@ def judge_and_print(
 ) -> int:
     """Gate a run, print the decision, and leave it where CI systems look; return the exit code."""
     budget_s = _seconds(budget)
+    if junit:
+        check_savable(junit)
     base, new = _pair(folder, baseline, results)
     with Terminal(new.launches, silent=json) as terminal:
         verdict = gate(base, new, rules, detect(), terminal.observer, budget_s=budget_s, despite=despite)
+    with going_on(f"{_sentence(verdict)}, but not printed"):
+        if json:
+            typer.echo(json_text.dumps(finite(_document(verdict)), indent=1))
+        else:
+            print_report(verdict.report)
+            _print_decision(verdict)
+        check_output()
+    _tell_ci(verdict, junit)
     if verdict.looks > 1 and took_turns(base, new):
         write_page((verdict.report.base, verdict.report.new))
-    if json:
-        typer.echo(json_text.dumps(finite(_document(verdict)), indent=1))
-    else:
-        print_report(verdict.report)
-        _print_decision(verdict)
-    _tell_ci(verdict, junit)
     return verdict.decision.code
 
 
@@ -79,15 +85,17 @@ def self_test_and_print(folder: Path, rules: Rules, *, budget: str, planted: str
         found, code = self_test(
             run, Path(place), rules, detect(), terminal.observer, planted=share, budget_s=budget_s, command=sys.argv
         )
-    if json:
-        sides = {role: _document(verdict) for role, verdict in found.items()}
-        typer.echo(json_text.dumps(finite({"exit_code": code, **sides}), indent=1))
-        return code
     expected = {TWIN: "the same code: must not turn red", SLOWED: f"steps {share:.0%} longer: must turn red"}
-    for role, verdict in found.items():
-        console().print(Text(f"{role} ({expected[role]})", style="bold"))
-        print_report(verdict.report)
-        _print_decision(verdict)
+    with going_on(f"gate: self-test (exit code {code}), but not printed"):
+        if json:
+            sides = {role: _document(verdict) for role, verdict in found.items()}
+            typer.echo(json_text.dumps(finite({"exit_code": code, **sides}), indent=1))
+        else:
+            for role, verdict in found.items():
+                console().print(Text(f"{role} ({expected[role]})", style="bold"))
+                print_report(verdict.report)
+                _print_decision(verdict)
+        check_output()
     return code
 
 
@@ -114,20 +122,25 @@ def _print_decision(verdict: GateResult) -> None:
         out.print(Text(f"  accepted: {row.case.id} {sentence(row)}: {one.reason}", style="yellow"), soft_wrap=True)
     for one, why in decision.ended:
         out.print(Text(f"  {one.case} need not be accepted any more: {why}", style="yellow"), soft_wrap=True)
-    looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
     if verdict.stopped:
         out.print(Text(f"  not measured on: {verdict.stopped}", style="yellow"), soft_wrap=True)
     colour = {EXIT_OK: "green", EXIT_INCONCLUSIVE: "yellow"}.get(decision.code, "red")
-    out.print(Text(f"gate: {headline(decision)}{looks} (exit code {decision.code})", style=f"bold {colour}"))
+    out.print(Text(_sentence(verdict), style=f"bold {colour}"))
+
+
+def _sentence(verdict: GateResult) -> str:
+    looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
+    return f"gate: {headline(verdict.decision)}{looks} (exit code {verdict.decision.code})"
 
 
 def _tell_ci(verdict: GateResult, junit: Path | None) -> None:
-    """Write JUnit XML where asked; on GitHub, a summary and annotations."""
+    """Write JUnit XML where asked; on GitHub, a summary and annotations. What cannot be written changes no verdict."""
     report, decision = verdict.report, verdict.decision
     if junit:
-        save(write_junit(report, decision).encode(), junit)
+        with going_on("no JUnit XML"):
+            save(write_junit(report, decision).encode(), junit)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a") as file:
+        with going_on(f"no job summary in {summary}"), Path(summary).open("a", encoding="utf-8") as file:
             file.write(write_summary(report, decision))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in workflow_commands(decision):

@@ -1,91 +1,61 @@
-"""The command ``bench``."""
+"""How the command ``bench`` begins and ends. It ends with an exit code of :mod:`harness.core.errors`, whatever happens.
+
+What is imported here is imported before an interruption can be caught, so it is little.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from importlib import metadata
-from typing import Annotated
 
-import typer
+from harness.core.errors import EXIT_INTERRUPTED
 
-from harness import git
-from harness.cli.baseline import baseline_app
-from harness.cli.compare import compare_command
-from harness.cli.doctor import doctor_command
-from harness.cli.export import export_command, import_command
-from harness.cli.gate import gate_command
-from harness.cli.heads import heads_app
-from harness.cli.history import history_command
-from harness.cli.list import list_command
-from harness.cli.report import report_command
-from harness.cli.results import results_app
-from harness.cli.run import bisect_app, inspect_app, run_app
-from harness.cli.selftest import selftest_command
-from harness.cli.show import show_command
-from harness.cli.site import site_command
-from harness.core.errors import EXIT_HARNESS, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError, UsageError
-
-app = typer.Typer(
-    name="bench",
-    help="Measure implementations of deep-learning workloads against each other, so that the numbers can be believed.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-app.add_typer(run_app, name="run", rich_help_panel="Measure")
-app.command("show", rich_help_panel="Measure")(show_command)
-app.add_typer(inspect_app, name="inspect", rich_help_panel="Measure")
-app.add_typer(heads_app, name="heads", rich_help_panel="Measure")
-app.command("list", rich_help_panel="Measure")(list_command)
-app.command("doctor", rich_help_panel="Measure")(doctor_command)
-app.command("selftest", rich_help_panel="Measure")(selftest_command)
-app.command("compare", rich_help_panel="Judge")(compare_command)
-app.command("gate", rich_help_panel="Judge")(gate_command)
-app.add_typer(baseline_app, name="baseline", rich_help_panel="Judge")
-app.command("history", rich_help_panel="Judge")(history_command)
-app.add_typer(bisect_app, name="bisect", rich_help_panel="Judge")
-app.add_typer(results_app, name="results", rich_help_panel="Exchange")
-app.command("report", rich_help_panel="Show")(report_command)
-app.command("site", rich_help_panel="Exchange")(site_command)
-app.command("export", rich_help_panel="Exchange")(export_command)
-app.command("import", rich_help_panel="Exchange")(import_command)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"benchwright {metadata.version('benchwright')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _bench(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
-    ] = False,
-) -> None:
-    """Hold the options that come before a command."""
+_COMPLETION = "_BENCH_COMPLETE"
 
 
 def main() -> None:
-    """Run a command; every expected fault is one line on the standard error, and an exit code."""
-    git.untie_process()
+    """Run a command and exit with its code; what goes wrong is one line on the standard error, not a traceback."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except (UsageError, HarnessError) as error:
-        _fail(str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_HARNESS)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
-        # The usage errors of Typer's parser; their class is not part of its interface.
-        if not hasattr(error, "format_message"):
-            raise
-        _fail(error.format_message(), EXIT_USAGE)
-
-
-def _fail(message: str, code: int) -> None:
-    typer.echo("bench: " + " ".join(message.split()), err=True)
+        code = _run()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BaseException as error:
+        code = _fail(error)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter's own end would show an interruption as a traceback
     sys.exit(code)
+
+
+def _run() -> int:
+    from harness.cli.streams import check_output, guard_streams
+
+    guard_streams()
+    import typer
+    from typer.main import get_command
+
+    from harness import git
+    from harness.cli.app import app
+
+    git.untie_process()
+    if _COMPLETION in os.environ:  # a shell asks what could come next
+        app()
+    # Not by calling the app: Typer exits with 1 where any pipe breaks, also one to a worker.
+    command = get_command(app)
+    try:
+        with command.make_context("bench", sys.argv[1:]) as context:
+            code = command.invoke(context) or 0
+    except typer.Exit as end:
+        code = end.exit_code
+    except typer.Abort:
+        code = EXIT_INTERRUPTED
+    check_output()
+    return int(code)
+
+
+def _fail(error: BaseException) -> int:
+    from harness.cli.failure import explain
+    from harness.cli.streams import tell
+
+    message, code = explain(error)
+    tell(message)
+    return code

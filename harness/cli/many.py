@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from harness.cli.console import console
+from harness.cli.streams import tell
 from harness.core.environment import short_name
 from harness.core.metric import format_value
 from harness.formats.json_document import finite
@@ -59,7 +60,7 @@ def print_medians_json(metric: str, rows: Sequence[Median], left_out: Sequence[s
 def report_left_out(left_out: Iterable[str]) -> None:
     """Say on the standard error what could not be read."""
     for line in left_out:
-        typer.echo(f"bench: left out: {' '.join(line.split())}", err=True)
+        tell(f"left out: {line}")
 
 
 def _names(settings: set[Setting]) -> dict[Setting, str]:

@@ -12,6 +12,7 @@ import typer
 
 from harness.analysis.rows import result_tables
 from harness.cli.broken import report_broken
+from harness.cli.failure import showing
 from harness.cli.options import parsed
 from harness.cli.page import write_page
 from harness.cli.progress import Terminal
@@ -25,6 +26,7 @@ from harness.launch.hosts import ALONE
 from harness.plan import make_plan
 from harness.revisions import two_revisions
 from harness.run import execute, resume_run, start_run
+from harness.store.rules import read_rules
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -66,6 +68,7 @@ def measure_and_print(
     if dry_run:
         print_plan(plan)
         return EXIT_OK
+    read_rules(None)  # what the page needs is refused before anything is measured
     if rdzv and hosts is ALONE:
         return run_under_agent(count, rdzv, sys.argv)
     runs = start_run(
@@ -85,6 +88,7 @@ def measure_and_print(
 
 def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
     """Measure what a run lacks, and print the result; return the exit code."""
+    read_rules(None)
     return _finish(resume_run(folder, detect()), ALONE, json=json, quiet=quiet)
 
 
@@ -92,16 +96,17 @@ def _finish(runs: tuple[Run, ...], hosts: Hosts, *, json: bool, quiet: bool) -> 
     with Terminal(runs[-1].launches, silent=quiet) as terminal:
         runs, code = execute(runs, terminal.observer, hosts)
     report = write_page(runs)
-    if quiet:
-        typer.echo(runs[-1].folder)
-    elif len(runs) > 1:
-        print_comparison(*runs, json=json, code=code)
-    elif json:
-        print_json(runs[0], result_tables(runs[0]), code)
-    else:
-        print_tables(runs[0], result_tables(runs[0]), code)
-    if report and not (quiet or json):
-        typer.echo(report)
+    with showing(runs[-1].folder):
+        if quiet:
+            typer.echo(runs[-1].folder)
+        elif len(runs) > 1:
+            print_comparison(*runs, json=json, code=code)
+        elif json:
+            print_json(runs[0], result_tables(runs[0]), code)
+        else:
+            print_tables(runs[0], result_tables(runs[0]), code)
+        if report and not (quiet or json):
+            typer.echo(report)
     return code
 
 

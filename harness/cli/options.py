@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.cli.parser import VALUES
 from harness.core.errors import UsageError
 from harness.core.suite import MODES
 
@@ -87,7 +88,7 @@ def with_options(
             None,
             f"--{axis.name.replace('_', '-')}",
             help=f"{axis.help} ({axis.hint}) \\[default: {axis.default}]",
-            metavar="VALUES",
+            metavar=VALUES,
             rich_help_panel=f"Axes of {workload.name}: values, or sweeps such as 1k,2k" if workload else None,
         )
         parameters.append(_parameter(f"axis_{axis.name}", str | None, option))

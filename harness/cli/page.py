@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from harness.core.errors import UsageError
+from harness.cli.failure import going_on
 from harness.store.rules import read_rules
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ def write_page(runs: Sequence[Run]) -> Path | None:
     from harness.report.files import write_report
     from harness.report.study import build_study
 
-    try:
+    with going_on("no report"):
         return write_report(build_study(runs, rules=read_rules(None)))[0]
-    except UsageError as error:
-        typer.echo(f"bench: no report: {error}", err=True)
-        return None
+    return None

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
-import io
-import sys
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.formats.found import clean
+from harness.core.text import clean
 
 if TYPE_CHECKING:
     from harness.core.run import Run
     from harness.core.trial import Sample, Trial
 
 T = TypeVar("T")
-
-# What stands for a character where the output cannot hold it, one for one, so that columns stay columns.
-_NEAREST = str.maketrans("▁▂▃▄▅▆▇█─├┤●▲·…±×÷", "_.-:=+*#-[]o^..~x/")  # noqa: RUF001
-_HANDLER = "bench.nearest"
 
 
 def plain(value: T) -> T:
@@ -40,13 +33,6 @@ def plain_run(run: Run) -> Run:
     return replace(run, description=plain(run.description), trials=tuple(map(_plain_trial, run.trials)))
 
 
-def tolerate_encoding() -> None:
-    """Let what the standard output cannot hold be printed as the nearest character that it can, not end the command."""
-    codecs.register_error(_HANDLER, _nearest)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=_HANDLER)
-
-
 def _plain_trial(trial: Trial) -> Trial:
     log = "\n".join(map(clean, trial.log.splitlines()))
     return replace(plain(replace(trial, log="", samples=[])), log=log, samples=_plain_samples(trial.samples))
@@ -56,10 +42,3 @@ def _plain_samples(samples: list[Sample]) -> list[Sample]:
     """Return samples as they are where their few different texts are printable: there may be a million of them."""
     texts = {text for sample in samples for text in (sample.metric, sample.flags, sample.provenance)}
     return samples if all(map(str.isprintable, texts)) else [plain(sample) for sample in samples]
-
-
-def _nearest(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    found = error.object[error.start : error.end].translate(_NEAREST)
-    return "".join(character if character.isascii() else "?" for character in found), error.end

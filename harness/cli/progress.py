@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from harness.cli.console import console
 from harness.core.trial import OK, Trial
 from harness.run import Observer
 
@@ -33,7 +33,7 @@ class Terminal:
     """One line that changes on a terminal; one line for each trial where the output is kept in a file."""
 
     def __init__(self, launches: int, *, silent: bool) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
         self._silent = silent
         self._launches = launches
         self._live = Live(console=self._console, auto_refresh=False, transient=True)

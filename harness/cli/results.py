@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
+from harness.cli.parser import App
 
-results_app = typer.Typer(no_args_is_help=True)
+results_app = App(no_args_is_help=True)
 
 PLACES = Annotated[
     list[str] | None,

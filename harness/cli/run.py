@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from harness.catalog import Catalog, load_catalog, read_suite
 from harness.cli.broken import report_broken
 from harness.cli.options import HOST_OPTIONS, INSPECT_OPTIONS, RUN_OPTIONS, Options, with_options
+from harness.cli.parser import App, OnceGroup
 from harness.core.errors import UsageError, unknown
 from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Runnables(TyperGroup):
+class _Runnables(OnceGroup):
     """Workloads and suites as commands, made when they are asked for."""
 
     measure: Callable[..., int]
@@ -46,7 +46,7 @@ class _Runnables(TyperGroup):
         raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
 
-class _Inspected(TyperGroup):
+class _Inspected(OnceGroup):
     """Workloads as commands, of which kernels are compiled and nothing is run."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -84,9 +84,9 @@ class _Bisected(_Runnables):
         return bisect_and_print(*arguments, **options)
 
 
-run_app = typer.Typer(cls=_Measured, invoke_without_command=True, rich_markup_mode="markdown")
-inspect_app = typer.Typer(cls=_Inspected, no_args_is_help=True, rich_markup_mode="markdown")
-bisect_app = typer.Typer(cls=_Bisected, no_args_is_help=True, rich_markup_mode="markdown")
+run_app = App(cls=_Measured, invoke_without_command=True, rich_markup_mode="markdown")
+inspect_app = App(cls=_Inspected, no_args_is_help=True, rich_markup_mode="markdown")
+bisect_app = App(cls=_Bisected, no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @bisect_app.callback(help="Find the commit that made something slower: `bench bisect attention --against v1..main`.")
@@ -115,6 +115,8 @@ def _run(
         if ctx.invoked_subcommand:
             raise UsageError("--resume takes everything from the run; name no workload with it")
         return resume_and_print(resume, json=json, quiet=quiet)
+    if json or quiet:
+        raise UsageError(f"{'--json' if json else '--quiet'} is written after the name of a workload or a suite")
     if not ctx.invoked_subcommand:
         typer.echo(ctx.get_help())
     return 0
@@ -156,7 +158,7 @@ def _run_suite(
 
 
 def _command(name: str, help: str, function: Any, panel: str) -> Any:
-    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    app = App(add_completion=False, rich_markup_mode="markdown")
     app.command(name, help=help, rich_help_panel=panel)(function)
     return get_command(app)
 

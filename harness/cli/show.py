@@ -21,7 +21,7 @@ def show_command(
 ) -> int:
     """Print the tables of a run again, with small plots of its times, how they scale, and the logs of what failed."""
     from harness.analysis.rows import result_tables
-    from harness.cli.plain import plain_run, tolerate_encoding
+    from harness.cli.plain import plain_run
     from harness.cli.shown import print_run
     from harness.cli.table import print_json
     from harness.cli.verdicts import print_comparison
@@ -29,7 +29,6 @@ def show_command(
     from harness.resolve import resolve_run
     from harness.run import exit_code, open_run
 
-    tolerate_encoding()
     folder = resolve_run(run, results)
     sides = tuple(_only(side, group) for side in open_run(folder))
     code = exit_code(sides) if all(side.complete for side in sides) else EXIT_INTERRUPTED

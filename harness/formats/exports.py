@@ -42,6 +42,21 @@ def export(run: Run, name: str) -> Exported:
     return exported
 
 
+def check_savable(path: Path) -> None:
+    """Refuse a file that cannot be written, before there is work to lose.
+
+    Raises:
+        UsageError: it is a folder, or its folder is missing or not to be written to.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UsageError(f"cannot write to {path}: it is a folder")
+    if not target.parent.is_dir():
+        raise UsageError(f"cannot write to {path}: there is no folder {path.parent}")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise UsageError(f"cannot write to {path}: permission denied")
+
+
 def save(content: bytes, path: Path) -> None:
     """Write a file under another name first: a reader sees the old content or the new.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.rounds import round_medians
 from harness.core.environment import Environment
+from harness.core.text import clean
 from harness.core.trial import ERROR, Trial
 
 if TYPE_CHECKING:
@@ -107,11 +108,6 @@ def count(value: Any) -> int:
 def text(value: Any) -> str:
     """Return text on one line that can be printed, or nothing in place of anything else."""
     return clean(value) if isinstance(value, str) else ""
-
-
-def clean(value: str) -> str:
-    """Return text without line breaks, control characters and what is not Unicode."""
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
 
 
 def slug(value: str) -> str:

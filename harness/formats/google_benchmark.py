@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.case import Case
 from harness.core.metric import PRIMARY
+from harness.core.text import clean
 from harness.core.trial import ERROR, SKIPPED, Sample, Trial
 from harness.formats.found import (
     UNKNOWN,
     Found,
-    clean,
     count,
     fields,
     moment,

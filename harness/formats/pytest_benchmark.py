@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.case import Case, describe
 from harness.core.metric import PRIMARY
+from harness.core.text import clean
 from harness.core.trial import OK, Sample
 from harness.formats.exported import Exported
 from harness.formats.found import (
     UNKNOWN,
     Found,
-    clean,
     count,
     fields,
     moment,
