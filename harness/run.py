@@ -75,6 +75,7 @@ def start_run(
         sources=sources,
         tags=tags,
         ceilings=read_ceilings(environment, plan.policy),
+        metrics=plan.metrics,
     )
     name = new_run_id(selection)
     if not revisions:

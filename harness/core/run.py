@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.core.case import most_launches
 from harness.core.ceilings import Ceilings
+from harness.core.metric import declared_from_json
 from harness.core.trial import Rest
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from harness.core.case import Group
     from harness.core.environment import Environment
+    from harness.core.metric import Declared
     from harness.core.suite import Policy
     from harness.core.trial import Trial
 
@@ -28,11 +30,13 @@ class Context:
         rests: the power at rest, of which net energy is net.
         ceilings: the roofs that a share of the roof is a share of; None where they were not measured.
         policy: how it was measured; None where that is not known.
+        metrics: those that its workloads declare.
     """
 
     rests: tuple[Rest, ...] = ()
     ceilings: Ceilings | None = None
     policy: Policy | None = None
+    metrics: Declared = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,12 @@ class Run:
         """What its numbers are read against."""
         ceilings = self.meta.get("ceilings")
         rests = tuple(Rest(**rest) for rest in self.meta.get("rests", ()))
-        return Context(rests, Ceilings(**ceilings) if ceilings else None, self.policy)
+        return Context(rests, Ceilings(**ceilings) if ceilings else None, self.policy, self.metrics)
+
+    @property
+    def metrics(self) -> Declared:
+        """The metrics that its workloads declare; none of a run that is older than such declarations."""
+        return declared_from_json(self.meta.get("metrics", {}))
 
     @property
     def launches(self) -> int:

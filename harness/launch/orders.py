@@ -15,6 +15,7 @@ from dataclasses import astuple
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness.core.metric import metric_of
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Sample
 from harness.launch.gang import Gang
 from harness.launch.peer import RankError
@@ -59,6 +60,8 @@ def _carry_out(worker: Worker, order: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {key: value for key, value in order.items() if key != "pass"}
     try:
         samples = getattr(worker, name)(**arguments)
+        for metric in {sample.metric for sample in samples} - worker.reported:
+            metric_of(metric)  # a name that an instrument mistypes is a fault, and not a new metric
     except MissingError as error:
         return _reply(SKIPPED, str(error))
     except WrongError as error:

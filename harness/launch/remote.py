@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
+from harness.core.flag import Flag
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample
 from harness.launch import log
 from harness.launch.orphans import cause_of_end, descendants
@@ -38,7 +39,7 @@ class Worker:
         self._kills_before = 0
         self.status, self.message, self.steady = OK, "", True
         self.executed: tuple[str, ...] = ()
-        self.flags: tuple[str, ...] = ()
+        self.flags: tuple[Flag, ...] = ()
         self.active_s = 0.0
 
     @property
@@ -63,7 +64,7 @@ class Worker:
         if reply is None:
             return []
         self.steady = reply.get("steady", True)
-        self.executed, self.flags = tuple(reply.get("executed", ())), tuple(reply.get("flags", ()))
+        self.executed, self.flags = tuple(reply.get("executed", ())), reply["flags"]
         if reply["status"] != OK:
             self._end(reply["status"], reply["message"])
         return list(reply["samples"])
@@ -104,7 +105,8 @@ class Worker:
             return None
         try:
             reply = json.loads(line)
-            return {**reply, "samples": [Sample(*row) for row in reply["samples"]]}
+            flags = tuple(flag for flag in Flag if flag in reply.get("flags", ()))
+            return {**reply, "samples": [Sample(*row) for row in reply["samples"]], "flags": flags}
         except (ValueError, TypeError, KeyError):
             self._end(ERROR, f"{name}: something other than the worker's reply was written to its connection")
             return None

@@ -15,7 +15,8 @@ import torch
 
 from harness.catalog import load_catalog
 from harness.core.errors import UsageError
-from harness.core.metric import PRIMARY
+from harness.core.flag import Flag
+from harness.core.metric import PRIMARY, by_name
 from harness.core.trial import Sample
 from harness.launch.checking import compare, tensors
 from harness.launch.energy import measure_step
@@ -61,6 +62,8 @@ class Worker:
         self._gpu: Device | None = None
         # What the parent keeps beside samples.
         self.observed: dict[str, Any] = {}
+        # What the workload's own check reports, which may be no metric of the harness.
+        self.reported: set[str] = set()
         self._pace = Pace(1, 0.0, steady=True)
 
     def answer(self) -> list[Sample]:
@@ -81,6 +84,7 @@ class Worker:
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
         if self._spec["revision"]:
             self._look_up()
+        self._gang.metrics = by_name(self._workload.metrics)
         self._gang.join(self._spec["device"])
         clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
         self._clock: Clock = self._gang.clock(clock)
@@ -135,7 +139,7 @@ class Worker:
         names = executed(step, self._spec["device"])
         wanted = self._implementation.executes
         if wanted and not any(re.search(wanted, name) for name in names):
-            self.observed["flags"] = ["not_as_requested"]
+            self.observed["flags"] = [Flag.NOT_AS_REQUESTED]
         self.observed["executed"] = shortened(names)
         if self._on_cuda or not has_phases(names):
             return []
@@ -182,7 +186,7 @@ class Worker:
                 ours.copy_(other)
         self._compare(self._step(), draw=1, when="after timing, on changed inputs: ")
         if settings() != self._settings:
-            self.observed["flags"] = ["settings_changed"]
+            self.observed["flags"] = [Flag.SETTINGS_CHANGED]
         return []
 
     def finish(self) -> list[Sample]:
@@ -245,6 +249,7 @@ class Worker:
         if not os.path.exists(path := f"{self._spec['reference']}.{draw}"):
             self.reference()  # it lies on the host of the leader
         check = judge(output, torch.load(path, weights_only=False))
+        self.reported.update(check.errors)
         samples = [
             Sample(metric, float(value), index=index)
             for metric, found in check.errors.items()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.core.flag import Flag
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,7 +40,7 @@ class CudaClock:
         self.least_s = _LEAST_S if mode in ("hot", "host") else 0.0
         self.largest_block = 1 << 16 if mode in ("hot", "host") else 1
 
-    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps; see :class:`harness.probes.Clock`. ``host_time`` is what the call itself took."""
         if self._mode == "host":
             return self._host_sample(step, block)
@@ -61,21 +63,21 @@ class CudaClock:
         self._enqueue_s = min(max(enqueue_s, _SPIN_S[0]), _SPIN_S[1])
         total_s = begin.elapsed_time(end) * 1e-3
         flags = {
-            "side_stream": tail_s > _TAIL_SHARE * total_s + _TAIL_S,
+            Flag.SIDE_STREAM: tail_s > _TAIL_SHARE * total_s + _TAIL_S,
             # The device cannot have been busy for longer than the host waited for it.
-            "clocks_disagree": total_s > ended - started + _TAIL_S,
+            Flag.CLOCKS_DISAGREE: total_s > ended - started + _TAIL_S,
         }
         values = {"time": total_s / block, "host_time": enqueue_s / block}
-        return values, ",".join(name for name, raised in flags.items() if raised)
+        return values, tuple(flag for flag, raised in flags.items() if raised)
 
-    def _host_sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def _host_sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         torch.cuda.synchronize(self._device)
         started = time.perf_counter()
         for _ in range(block):
             step()
         enqueue_s = time.perf_counter() - started
         torch.cuda.synchronize(self._device)
-        return {"time": (time.perf_counter() - started) / block, "host_time": enqueue_s / block}, ""
+        return {"time": (time.perf_counter() - started) / block, "host_time": enqueue_s / block}, ()
 
     def _graph(self, step: Callable[[], Any]) -> torch.cuda.CUDAGraph:
         """Capture the step once, after a run on a side stream as capture demands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from harness.core.metric import declared_from_json
 from harness.store.duck import SQL_TYPES, connect, parquet
 from harness.store.layout import ADDED, COLUMNS, MEASUREMENTS, SAMPLES, TABLES, TRIALS, VERSION
 
@@ -62,8 +63,10 @@ def _journals(duck: DuckDBPyConnection, sources: Sources, table: str) -> Iterato
             continue
         if table == MEASUREMENTS:
             rows = measurement_table(run.run_id, ())
+        elif table == SAMPLES:
+            rows = sample_table(run.run_id, run.trials, declared_from_json(run.run.get("metrics", {})))
         else:
-            rows = (sample_table if table == SAMPLES else trial_table)(run.run_id, run.trials)
+            rows = trial_table(run.run_id, run.trials)
         name = f"journal_{VIEWS[table]}_{number}"
         duck.register(name, rows)  # unlike a relation, this keeps the rows alive as long as the view
         yield duck.table(name)

@@ -12,6 +12,7 @@ from harness.core.case import Case, case_from_json
 from harness.core.environment import environment_from_json
 from harness.core.errors import UsageError
 from harness.core.measurement import Measurement
+from harness.core.metric import METRICS, declared_from_json, recorded_metric
 from harness.core.run import COMPLETE
 from harness.core.suite import Policy
 from harness.core.summary import RunSummary
@@ -21,6 +22,8 @@ from harness.store.place import table_source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from harness.core.metric import Declared
 
 _COLUMNS = ["case", "metric", "n", "launches", "median", "ci_low", "ci_high", "flags"]
 
@@ -55,7 +58,7 @@ def read_summary(folder: Path) -> RunSummary:
             meta["started_at"],
             environment_from_json(meta["environment"]),
             Policy(**meta["policy"]),
-            tuple(_measurements(folder, cases)),
+            tuple(_measurements(folder, cases, declared_from_json(meta.get("metrics", {})))),
         )
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{folder} cannot be read: {error}") from None
@@ -77,7 +80,8 @@ def _case(planned: dict[str, Any]) -> Case:
     return case_from_json(planned["case"])
 
 
-def _measurements(folder: Path, cases: dict[str, Case]) -> Iterator[Measurement]:
+def _measurements(folder: Path, cases: dict[str, Case], declared: Declared) -> Iterator[Measurement]:
     for row in pq.ParquetFile(table_source(folder / schema.MEASUREMENTS)).read(columns=_COLUMNS).to_pylist():
-        flags = tuple(filter(None, row["flags"].split(",")))
-        yield Measurement(**{**row, "case": cases[row["case"]], "flags": flags})
+        case, flags = cases[row["case"]], tuple(filter(None, row["flags"].split(",")))
+        own = None if row["metric"] in METRICS else recorded_metric(row["metric"], declared.get(case.workload, {}))
+        yield Measurement(**{**row, "case": case, "flags": flags, "own": own})

@@ -47,6 +47,7 @@ _TYPES: dict[str, Any] = {
     "int | None": int | float | None,
     "float | None": int | float | None,
     "bool | None": bool | None,
+    "Direction | None": str | None,
     "dict[str, str]": dict,
     "Mapping[str, float]": dict,
 }
@@ -77,7 +78,8 @@ def vet(folder: Path) -> None:
 
 def _check_run(run: Run, *, journal: bool) -> None:
     """Check that what was read is of the types that others take it for; tables have theirs by their columns."""
-    _check_types((run.policy, run.environment, run.groups, run.context, run.trials if journal else ()))
+    declared = [metric for metrics in run.metrics.values() for metric in metrics.values()]
+    _check_types((run.policy, run.environment, run.groups, run.context, declared, run.trials if journal else ()))
     _ = run.environment.packages["torch"]
     device, _, index = run.policy.device.partition(":")
     _ = run.environment.gpus[int(index)] if device == "cuda" else device

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from harness.core.case import group_to_json
 from harness.core.environment import environment_to_json
 from harness.core.errors import HarnessError, UsageError
+from harness.core.metric import declared_from_json, declared_to_json
 from harness.core.run import COMPLETE, RUNNING
 from harness.core.trial import Launch, Rest, Trial, trial_to_json, utc_now
 from harness.store import schema
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from harness.core.ceilings import Ceilings
     from harness.core.environment import Environment
     from harness.core.measurement import Measurement
+    from harness.core.metric import Declared
     from harness.core.run import Run
     from harness.core.suite import Policy
 
@@ -53,8 +55,11 @@ def create_run(
     tags: Mapping[str, str],
     revision: Mapping[str, Any] | None = None,
     ceilings: Ceilings | None = None,
+    metrics: Declared | None = None,
 ) -> Path:
     """Create the folder of a run, with its plan and environment, before anything is measured.
+
+    ``metrics`` are those that its workloads declare, so that a reader without the workloads knows them.
 
     Raises:
         UsageError: the results folder cannot be written to.
@@ -74,6 +79,7 @@ def create_run(
         "plan": [group_to_json(group) for group in groups],
         "environment": environment_to_json(environment),
         "ceilings": asdict(ceilings) if ceilings else None,
+        "metrics": declared_to_json(metrics or {}),
         "launches": [],
         "rests": [],
     }
@@ -137,7 +143,7 @@ def write_tables(
     trials = list(trials)
     run_id = meta["run_id"]
     try:
-        _write(folder / schema.SAMPLES, sample_table(run_id, trials))
+        _write(folder / schema.SAMPLES, sample_table(run_id, trials, declared_from_json(meta.get("metrics", {}))))
         _write(folder / schema.TRIALS, trial_table(run_id, trials))
         _write(folder / schema.MEASUREMENTS, measurement_table(run_id, measurements))
         ended = {**meta, "state": state, "ended_at": utc_now()}
