@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.environment import Environment
+from harness.core.metric import Metric, by_name
 from harness.core.run import COMPLETE, Run
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
@@ -93,6 +94,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
         revision: Mapping[str, Any] | None = None,
         runtime: Mapping[str, Any] | None = None,
         policy: Policy | None = None,
+        metrics: Iterable[Metric] = (),
         **machine: Any,
     ) -> Run:
         environment: Environment = replace(detect(), git_dirty=False, **machine)
@@ -107,13 +109,14 @@ def record(tmp_path: Path) -> Callable[..., Run]:
             sources=[],
             tags={},
             revision=revision,
+            metrics={"work": by_name(metrics)},
         )
         append(folder, Launch(0, "", {"torch_threads": 1, **(runtime or {})}))
         for name, those in times.items():
             for trial in trials(name, those, extra or {}):
                 append(folder, trial)
         run = read_run(folder)
-        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials), state)
+        write_tables(folder, run.meta, run.trials, summarise(run.groups, run.trials, run.context), state)
         return read_run(folder)
 
     return write

@@ -44,12 +44,13 @@ class Column:
     brief: bool = True
 
     def find(self, row: Row, *, brief: bool = False) -> Measurement | None:
-        """Return what a case has in this column; the time of a case that failed is left out."""
+        """Return what a case has in this column, but no time of a case that failed, and no NaN that has its reason."""
         for metric in self.metrics:
             found = row.measurements.get(metric.name)
+            if not found or (math.isnan(found.median) and found.provenance):
+                continue
             failed = metric.name == PRIMARY and row.status != OK
-            if found and math.isfinite(found.median) and not failed:
-                return None if brief and _is_second_rate(metric.name, row) else found
+            return None if failed or (brief and _is_second_rate(metric.name, row)) else found
         return None
 
     def explain(self, found: Sequence[Measurement | None]) -> str:

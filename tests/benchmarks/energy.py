@@ -15,9 +15,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from harness.probes.energy import idle_power, net_energy, step_energy  # noqa: E402
+from harness.probes.energy import idle_power, step_energy  # noqa: E402
 from tests.probes.nvml_stand_in import StandIn  # noqa: E402
-from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge  # noqa: E402
+from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge, net, rest  # noqa: E402
 
 WINDOWS = 300
 KINDS: dict[str, dict[str, Any]] = {
@@ -139,10 +139,12 @@ def at_rest() -> None:
     one = gauge(device)
     idle = idle_power(one)
     energy = step_energy(one, device.work)
-    net = net_energy(energy.gross, idle, energy.step_s)
+    found = net(energy, rest(idle))
     truth = (BUSY_W - IDLE_W) * device.step_s
     print(f"idle {idle.value:.2f} +- {idle.uncertainty:.2f} W (true: {IDLE_W:g})")
-    print(f"net {net.value * 1e3:.2f} +- {net.uncertainty * 1e3:.2f} mJ a step (true: {truth * 1e3:g})")
+    if found:
+        half = found.ci_high - found.median
+        print(f"net {found.median * 1e3:.2f} +- {half * 1e3:.2f} mJ a step (true: {truth * 1e3:g})")
 
 
 def refused() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.analysis.rows import result_tables
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
@@ -17,6 +18,7 @@ from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
 from harness.detect import detect
 from harness.store.read import read_run
+from harness.store.summary import read_summary
 from harness.store.write import append, create_run, new_run_id, write_tables
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
@@ -162,3 +164,17 @@ def test_environments_that_differ_in_what_decides_say_so_and_others_do_not() -> 
     there = replace(here, cpu_model="Another", packages={**here.packages, "torch": "1.0"})
     assert [line.partition(":")[0] for line in here.differences(there)] == ["cpu_model", "packages"]
     assert here.fingerprint != there.fingerprint
+
+
+def test_a_run_that_is_older_than_declared_metrics_is_read_as_before(tmp_path: Path) -> None:
+    folder = new_run(tmp_path)
+    run = read_run(folder)
+    trials = [replace(TRIALS[0], samples=[*TRIALS[0].samples, Sample("wrong_elements", 3.0)])]
+    older = {name: value for name, value in run.meta.items() if name != "metrics"}
+    write_tables(folder, older, trials, summarise([GROUP], trials), COMPLETE)
+    again = read_run(folder)
+    assert again.metrics == again.context.metrics == {}
+    (table,) = result_tables(again.groups, again.trials, again.context)
+    found = table.rows[0].measurements["wrong_elements"]
+    assert (found.median, found.unit, found.kind.better) == (3.0, "1", None)
+    assert {row.metric: row.unit for row in read_summary(folder).measurements}["wrong_elements"] == "1"

@@ -7,6 +7,7 @@ column, or on a flag, to read what it means. The command measures a row again, b
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.columns import filled_columns
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.analysis.rows import Row
+    from harness.core.measurement import Measurement
     from harness.report.study import Study
 
     # What stands in a cell, and the number by which it is sorted; empty where there is none.
@@ -28,12 +30,16 @@ def draw(study: Study) -> Iterator[Html]:
     """Yield the table; a column in which no case has anything is left out."""
     columns = list(filled_columns(study.rows))
     heads = [(column.head, column.explain(found)) for column, found in columns]
-    cells = [[(cell(column, one), one.median if one else "") for one in found] for column, found in columns]
+    cells = [[(cell(column, one), _order(one)) for one in found] for column, found in columns]
     rows = [
         _row(named, row, [column[number] for column in cells])
         for number, (named, row) in enumerate(zip(study.cases.itertuples(), study.rows, strict=True))
     ]
     yield Html("table.html", {"several": study.several, "heads": heads, "rows": rows})
+
+
+def _order(found: Measurement | None) -> float | str:
+    return found.median if found and math.isfinite(found.median) else ""
 
 
 def _row(named: Any, row: Row, cells: list[Cell]) -> dict[str, Any]:
