@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness.analysis.columns import COLUMNS
+from harness.core.flag import Flag
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -43,3 +46,19 @@ def test_every_command_of_the_readme_is_one_that_exists() -> None:
 def test_every_file_that_the_readme_points_to_is_there() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """Write rows as a Markdown table, the first of them its head."""
+    head, *body = (f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join([head, f"|{' --- |' * len(rows[0])}\n", *body])
+
+
+def test_the_columns_and_flags_are_documented_as_the_code_has_them() -> None:
+    """Paste what this test expects into the file, wherever a column or a flag is new or explained anew."""
+    found = (ROOT / "harness" / "report" / "README.md").read_text()
+    columns = [(column.head, f"`{metric.name}`", metric.help) for column in COLUMNS for metric in column.metrics]
+    flags = [(f"`{flag}`", flag.help, flag.doubts) for flag in Flag]
+    assert table(("column", "metric", "what it is"), *columns) in found
+    assert table(("flag", "what was seen", "what it casts doubt on"), *flags) in found
+    assert "harness/report/README.md" in README

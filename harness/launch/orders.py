@@ -60,8 +60,9 @@ def _carry_out(worker: Worker, order: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {key: value for key, value in order.items() if key != "pass"}
     try:
         samples = getattr(worker, name)(**arguments)
-        for metric in {sample.metric for sample in samples} - worker.reported:
-            metric_of(metric)  # a name that an instrument mistypes is a fault, and not a new metric
+        if name != "sample":  # which the leader takes apart, and keeps under names of metrics
+            for metric in {sample.metric for sample in samples} - worker.reported:
+                metric_of(metric)  # a name that an instrument mistypes is a fault, and not a new metric
     except MissingError as error:
         return _reply(SKIPPED, str(error))
     except WrongError as error:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.core.flag import Flag
 from harness.store.read import read_run
 
 BENCH = str(Path(sys.executable).with_name("bench"))
@@ -268,3 +269,9 @@ def test_a_terminal_is_told_what_is_being_done_and_a_reader_that_leaves_is_no_er
 
     piped = subprocess.run(f"'{BENCH}' list | head -1", shell=True, capture_output=True, text=True, check=False)
     assert piped.stderr == ""
+
+
+def test_list_explains_every_flag(place: Path) -> None:
+    shown = bench("list", "--flags").stdout
+    for flag in Flag:
+        assert f"{flag}: {flag.help}\n  casts doubt on the {flag.doubts}\n" in shown
