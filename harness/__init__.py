@@ -4,6 +4,7 @@ import os
 import typing
 
 from harness.core.axis import Axis
+from harness.core.metric import Metric
 from harness.core.workload import (
     Check,
     Cost,
@@ -28,6 +29,7 @@ __all__ = [
     "Check",
     "Cost",
     "Kernel",
+    "Metric",
     "Params",
     "Published",
     "Reference",

@@ -118,7 +118,7 @@ def self_test(
     groups = tuple(
         replace(group, cases=tuple(replace(planned, launches=0) for planned in group.cases)) for group in run.groups
     )
-    plan = fitted(Plan(groups, run.policy), environment, sides=3)
+    plan = fitted(Plan(groups, run.policy, run.metrics), environment, sides=3)
     sides = (Variant(BASE), Variant(TWIN), Variant(SLOWED, planted=planted))
     runs = start_run(
         plan,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import operator
 import reprlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.core.case import Case, Group, PlannedCase, describe
 from harness.core.errors import UsageError, unknown
-from harness.core.metric import format_value
+from harness.core.metric import by_name, format_value
 from harness.core.suite import Mode
 from harness.detect import available_memory, has_module
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.catalog import Catalog
     from harness.core.environment import Environment
+    from harness.core.metric import Declared, Metric
     from harness.core.suite import Policy, Selection
     from harness.core.workload import Implementation, Params, Requires, Workload
 
@@ -33,10 +34,15 @@ _UNLIKELY = 1 << 62
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will measure, and how; the policy names the device and the mode, and leaves nothing to choose."""
+    """What a run will measure, and how; the policy names the device and the mode, and leaves nothing to choose.
+
+    Attributes:
+        metrics: those that its workloads declare.
+    """
 
     groups: tuple[Group, ...]
     policy: Policy
+    metrics: Declared = field(default_factory=dict)
 
     @property
     def runnable(self) -> int:
@@ -66,14 +72,16 @@ def make_plan(
     """
     policy = _resolved(policy, environment)
     groups: dict[str, Group] = {}
+    metrics: dict[str, dict[str, Metric]] = {}
     for selection in selections:
         workload = catalog.workload(selection.workload)
+        metrics[workload.name] = by_name(workload.metrics)
         wanted = chosen(catalog, selection)
         for params in points(workload, selection):
             group = _group(workload, wanted, params, policy, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
-    return fitted(Plan(tuple(groups.values()), policy), environment, sides)
+    return fitted(Plan(tuple(groups.values()), policy, metrics), environment, sides)
 
 
 def _resolved(policy: Policy, environment: Environment) -> Policy:

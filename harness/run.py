@@ -78,6 +78,7 @@ def start_run(
         sources=sources,
         tags=tags,
         ceilings=read_ceilings(environment, plan.policy),
+        metrics=plan.metrics,
     )
     described = [_of_variant(run, variant) for variant in variants] or [run]
     return tuple(read_run(create_run(results, one)) for one in described)

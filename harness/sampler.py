@@ -87,7 +87,9 @@ def take_turn(clock: Clock, step: Callable[[], Any], pace: Pace, round: int, sli
     finally:
         gc.enable()
     return [
-        Sample(metric, value, round, index, flags) for index, values, flags in taken for metric, value in values.items()
+        Sample(metric, value, round, index, ",".join(flags))
+        for index, values, flags in taken
+        for metric, value in values.items()
     ]
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from harness.core.case import Case, Group, PlannedCase
+from harness.core.metric import Metric, by_name
 from harness.core.run import Run
 from harness.core.run_description import COMPLETE
 from harness.core.suite import Policy
@@ -76,6 +77,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
         variant: Variant | None = None,
         runtime: Mapping[str, Any] | None = None,
         policy: Policy = ON_CPU,
+        metrics: Iterable[Metric] = (),
         **machine: Any,
     ) -> Run:
         group = Group("work[n=4]", "base", tuple(PlannedCase(Case("work", name, POINT)) for name in times))
@@ -89,6 +91,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
             environment=here(**machine),
             state=state,
             variant=variant,
+            metrics={"work": by_name(metrics)},
         )
 
     return write

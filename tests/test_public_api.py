@@ -12,6 +12,7 @@ AUTHORS = [
         "Check",
         "Cost",
         "Kernel",
+        "Metric",
         "Params",
         "Published",
         "Reference",

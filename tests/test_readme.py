@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from harness.analysis.columns import COLUMNS
 from harness.cli.app import app
+from harness.core.flag import Flag
 from tests.support.command import bench
 
 ROOT = Path(__file__).parents[1]
@@ -83,3 +85,19 @@ def fault_of(words: list[str]) -> str:
     options = {option for parameter in command.get_params(context) for option in parameter.opts}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in options]
     return f"unknown options {unknown}" if unknown else ""
+
+
+def table(*rows: tuple[str, ...]) -> str:
+    """Write rows as a Markdown table, the first of them its head."""
+    head, *body = (f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join([head, f"|{' --- |' * len(rows[0])}\n", *body])
+
+
+def test_the_columns_and_flags_are_documented_as_the_code_has_them() -> None:
+    """Paste what this test expects into the file, wherever a column or a flag is new or explained anew."""
+    found = (ROOT / "harness" / "report" / "README.md").read_text()
+    columns = [(column.head, f"`{metric.name}`", metric.help) for column in COLUMNS for metric in column.metrics]
+    flags = [(f"`{flag}`", flag.help, flag.doubts) for flag in Flag]
+    assert table(("column", "metric", "what it is"), *columns) in found
+    assert table(("flag", "what was seen", "what it casts doubt on"), *flags) in found
+    assert "harness/report/README.md" in README

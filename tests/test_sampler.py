@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.core.flag import Flag
 from harness.core.median import median_interval
 from harness.sampler import Pace, has_trend, is_precise, take_turn, warm_up
 
@@ -18,10 +19,10 @@ class ScriptedClock:
     def __init__(self, times: Iterator[float], least_s: float = 0.0) -> None:
         self.times, self.least_s, self.blocks = times, least_s, list[int]()
 
-    def sample(self, step: Callable[[], object], block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Callable[[], object], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         self.blocks.append(block)
         step()
-        return {"time": next(self.times)}, ""
+        return {"time": next(self.times)}, ()
 
 
 def noisy(level: float, seed: int, spread: float = 0.01) -> Iterator[float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.conditions import differences
 from harness.analysis.energy import UNAVAILABLE
 from harness.analysis.interval import Interval, factor
-from harness.analysis.ratio import log_ratio
+from harness.analysis.ratio import launch_ratio, log_ratio
 from harness.analysis.summary import measured_by_case, relative_uncertainty
 from harness.analysis.verdict import Contrast, judge, judge_exact
 from harness.core.comparison import (
@@ -25,8 +25,8 @@ from harness.core.comparison import (
     UNMEASURED,
     Comparison,
 )
-from harness.core.metric import DERIVED, PRIMARY, metric_of
-from harness.core.run import took_turns
+from harness.core.metric import DERIVED, METRICS, PRIMARY
+from harness.core.run import Context, took_turns
 from harness.core.trial import ABSENT, OK, SKIPPED, by_case
 
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
         rules: margins, floors and the false discovery rate.
         across: compare each case's ratio to its baseline within its own run, which two machines can share.
         despite: names of conditions in which the runs may differ all the same.
+
+    Raises:
+        UsageError: a rule is of a metric that its workload does not have.
     """
     apart = tuple(line for line in differences(base, new) if line.partition(":")[0] not in despite)
     paired = took_turns(base, new)
@@ -139,6 +142,7 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
     # A base that measured nothing does not tell which cases it would have had.
     lacking = _UNPLANNED if any(side.status == OK for side in theirs_by.values()) else _NOTHING
     sides = {case: (theirs_by.get(case, lacking), ours_by.get(case, _UNPLANNED)) for case in {**ours_by, **theirs_by}}
+    rules.check(sides, {**base.metrics, **new.metrics})
     judged: dict[Case, list[Comparison]] = {case: _of_status(case, *pair) for case, pair in sides.items()}
     contrasts: list[Contrast] = []
     for case, (theirs, ours) in sides.items():
@@ -158,7 +162,7 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
 
 def _sides(run: Run) -> dict[Case, _Side]:
     """Return every planned case of a run, with its trials, its measurements and its group's baseline."""
-    trials, measured = by_case(run.trials), measured_by_case(run.groups, run.trials)
+    trials, measured = by_case(run.trials), measured_by_case(run.groups, run.trials, Context(metrics=run.metrics))
     sides = {}
     for group in run.groups:
         base = next((one.case for one in group.cases if one.case.implementation == group.baseline), None)
@@ -184,29 +188,23 @@ def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
 
 def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: bool) -> Iterator[Contrast]:
     for metric in _common(base, new):
-        if not metric_of(metric).exact:
-            found = log_ratio(new.trials, base.trials, metric, paired=paired) or _UNKNOWN
+        if not new.measurements[metric].kind.exact:
+            found = log_ratio(new.trials, base.trials, metric, paired=paired)
+            found = found or launch_ratio(new.trials, base.trials, metric) or _UNKNOWN
             stated = [relative_uncertainty(side.trials, metric) for side in (new, base)]
             found = found.widened(math.hypot(*stated))
             ours, theirs = new.measurements[metric], base.measurements[metric]
             launches = min(ours.launches, theirs.launches)
-            limit = rules.limit(case.workload, metric)
+            limit = rules.limit(case.workload, ours.kind)
             flags = dict.fromkeys(ours.flags + theirs.flags)
             note = f"flagged: {', '.join(flags)}" if flags else ""
-            yield Contrast(case, metric, theirs.median, ours.median, found, limit, launches, note)
+            yield Contrast(case, metric, theirs.median, ours.median, found, limit, launches, note, ours.own)
 
 
 def _by_value(case: Case, base: _Side, new: _Side, rules: Rules) -> list[Comparison]:
+    pairs = ((base.measurements[metric], new.measurements[metric]) for metric in _common(base, new))
     return [
-        judge_exact(
-            case,
-            metric,
-            base.measurements[metric].median,
-            new.measurements[metric].median,
-            rules.limit(case.workload, metric),
-        )
-        for metric in _common(base, new)
-        if metric_of(metric).exact
+        judge_exact(theirs, ours, rules.limit(case.workload, ours.kind)) for theirs, ours in pairs if ours.kind.exact
     ]
 
 
@@ -217,7 +215,7 @@ def _within_machines(case: Case, base: _Side, new: _Side, rules: Rules) -> Itera
     theirs, ours = (log_ratio(side.trials, side.baseline, PRIMARY, paired=True) for side in (base, new))
     if theirs and ours:
         launches = min(len({trial.launch for trial in side.trials}) for side in (base, new))
-        limit = rules.limit(case.workload, PRIMARY)
+        limit = rules.limit(case.workload, METRICS[PRIMARY])
         values = factor(theirs.centre), factor(ours.centre)
         yield Contrast(case, PRIMARY, *values, ours.minus(theirs), limit, launches, "of the time over its baseline's")
 
@@ -226,9 +224,9 @@ def _common(base: _Side, new: _Side) -> list[str]:
     """Return the metrics that both sides have, and that have a better direction and follow from no other."""
     return [
         metric
-        for metric in new.measurements
+        for metric, found in new.measurements.items()
         if metric in base.measurements
-        and metric_of(metric).better
+        and found.kind.better
         and metric not in DERIVED
         and not any(side.measurements[metric].provenance.startswith(UNAVAILABLE) for side in (base, new))
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.core.flag import Flag
 from harness.core.metric import PRIMARY
 from harness.core.trial import OK
 
@@ -32,23 +33,23 @@ _DRIFT, _LEAST_ROUNDS = 0.02, 9
 _GAP, _SHARE, _LEAST_SAMPLES = 3.0, 0.15, 30
 
 
-def doubts(trials: Sequence[Trial]) -> list[str]:
+def doubts(trials: Sequence[Trial]) -> list[Flag]:
     """Return the flags of a case's time."""
     good = [trial for trial in trials if trial.status == OK]
-    checks: dict[str, Callable[[Sequence[Trial]], bool]] = {
-        "one_launch": lambda good: len({trial.launch for trial in good}) == 1,
-        "one_sample": lambda good: sum(1 for _ in _values(good, PRIMARY)) == 1,
-        "waiting": _waited,
-        "contended": lambda good: _median(good, "others_share") > _OTHERS,
-        "stolen": lambda good: _median(good, "steal_share") > _OTHERS,
-        "swapping": lambda good: any(_values(good, "swapped_pages")),
-        "fewer_items": lambda good: 0 < _median(good, "made_share") < 1,
-        "throttled": lambda good: _held_down(good, _THROTTLED),
-        "power_capped": lambda good: _held_down(good, _POWER_CAP),
-        "drift": _drifted,
-        "two_modes": lambda good: has_two_modes(list(_values(good, PRIMARY))),
+    checks: dict[Flag, Callable[[Sequence[Trial]], bool]] = {
+        Flag.ONE_LAUNCH: lambda good: len({trial.launch for trial in good}) == 1,
+        Flag.ONE_SAMPLE: lambda good: sum(1 for _ in _values(good, PRIMARY)) == 1,
+        Flag.WAITING: _waited,
+        Flag.CONTENDED: lambda good: _median(good, "others_share") > _OTHERS,
+        Flag.STOLEN: lambda good: _median(good, "steal_share") > _OTHERS,
+        Flag.SWAPPING: lambda good: any(_values(good, "swapped_pages")),
+        Flag.FEWER_ITEMS: lambda good: 0 < _median(good, "made_share") < 1,
+        Flag.THROTTLED: lambda good: _held_down(good, _THROTTLED),
+        Flag.POWER_CAPPED: lambda good: _held_down(good, _POWER_CAP),
+        Flag.DRIFT: _drifted,
+        Flag.TWO_MODES: lambda good: has_two_modes(list(_values(good, PRIMARY))),
     }
-    return [name for name, check in checks.items() if check(good)]
+    return [flag for flag, check in checks.items() if check(good)]
 
 
 def has_two_modes(values: Sequence[float]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.analysis.ratio import time_ratio
+from harness.core.flag import Flag
 from harness.core.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from harness.core.trial import Trial
 
 EFFICIENCY, RANKS = "efficiency", "world_size"
-# Flags of a time for which cores were not free: it is no measure of scaling, on either side.
-CONTENDED = frozenset({"contended_ranks", "contended", "stolen", "waiting"})
+# With one of these on either side, a time is no measure of scaling.
+CONTENDED = frozenset(flag for flag in Flag if flag.scaling)
 
 
 def efficiencies(

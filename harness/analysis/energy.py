@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.core.case import PlannedCase
 
 GROSS, POWER = "energy_gross", "power_mean"
-UNAVAILABLE = "unavailable"
+UNAVAILABLE, INTEGRATED = "unavailable", "integrated"
 
 
 def energies(planned: PlannedCase, found: Mapping[str, Measurement], rests: Sequence[Rest]) -> list[Measurement]:
@@ -37,13 +37,18 @@ def at_rest(rests: Sequence[Rest]) -> Rest | None:
         return None
     low, high = min(rest.watts for rest in known), max(rest.watts for rest in known)
     half = (high - low) / 2 + max(rest.uncertainty for rest in known)
-    return Rest(known[0].moment, (low + high) / 2, half, known[0].provenance)
+    return Rest(known[0].moment, (low + high) / 2, half, _weaker(*(rest.provenance for rest in known)))
+
+
+def _weaker(*provenances: str) -> str:
+    """Return the provenance that claims less: polled power that was integrated, rather than a counter that measured."""
+    return min(provenances, key=lambda one: not one.startswith(INTEGRATED))
 
 
 def _over(gross: Measurement, metric: str, amount: float) -> Measurement:
     """Return the energy over an amount of work."""
     median, low, high = (value / amount for value in (gross.median, gross.ci_low, gross.ci_high))
-    return Measurement(gross.case, metric, gross.n, gross.launches, median, low, high, (), gross.provenance)
+    return Measurement(gross.case, metric, gross.n, gross.launches, median, low, high, gross.flags, gross.provenance)
 
 
 def _idle(gross: Measurement, idle: Rest) -> Measurement:
@@ -56,13 +61,19 @@ def _net(gross: Measurement, power: Measurement, idle: Rest) -> Measurement:
     seconds = gross.median / power.median
     median = gross.median - idle.watts * seconds
     half = (gross.ci_high - gross.median) + idle.uncertainty * seconds
-    return Measurement(
-        gross.case, "energy_net", gross.n, gross.launches, median, median - half, median + half, (), gross.provenance
-    )
+    ends, provenance = (median - half, median + half), _weaker(gross.provenance, idle.provenance)
+    return Measurement(gross.case, "energy_net", gross.n, gross.launches, median, *ends, gross.flags, provenance)
 
 
 def _per_joule(gross: Measurement, flops: float) -> Measurement:
     ends = flops / gross.ci_high, flops / gross.ci_low
     return Measurement(
-        gross.case, "flops_per_joule", gross.n, gross.launches, flops / gross.median, *ends, (), gross.provenance
+        gross.case,
+        "flops_per_joule",
+        gross.n,
+        gross.launches,
+        flops / gross.median,
+        *ends,
+        gross.flags,
+        gross.provenance,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, EXIT_USAGE
-from harness.core.metric import PRIMARY, metric_of
+from harness.core.metric import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -76,13 +76,13 @@ def decide(report: Report, rules: Rules, lineage: Collection[str]) -> Decision:
 
 
 def _decides(row: Comparison) -> bool:
-    return row.metric in ("", PRIMARY) or metric_of(row.metric).exact
+    return row.metric in ("", PRIMARY) or row.kind.exact
 
 
 def _covers(one: Acceptance, row: Comparison) -> bool:
     if not one.covers(row.case.id, row.metric):
         return False
-    change = row.ratio if metric_of(row.metric).better == "lower" else 1 / row.ratio
+    change = row.ratio if row.kind.better == "lower" else 1 / row.ratio
     return change <= 1 + one.up_to
 
 

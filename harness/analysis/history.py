@@ -11,12 +11,12 @@ from harness.analysis.changes import STABLE, Change, Finding, find_changes
 from harness.analysis.ranks import FEWEST
 from harness.core.case import Case
 from harness.core.comparison import direction
-from harness.core.metric import metric_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from harness.core.measurement import Measurement
+    from harness.core.metric import Metric
     from harness.core.run import MeasuredRun
     from harness.core.run_description import RunDescription
     from harness.core.suite import Mode
@@ -79,9 +79,11 @@ class Series:
         direction: of a drift, in a word.
         needed: how many more points a verdict needs.
         note: why there is no verdict, where it is not for their number.
+        unit: of the points.
     """
 
     where: Where
+    unit: str
     ordered_by: str
     points: tuple[Point, ...]
     label: str
@@ -131,12 +133,17 @@ def build_history(runs: Sequence[MeasuredRun], metric: str, cases: Collection[st
         if row.metric == metric and row.case.id in cases and math.isfinite(row.median)
     ]
     collected = defaultdict[Case, dict[Where, list[Point]]](dict)
+    kinds = {row.case: row.kind for _, row in rows}  # as the newest run has it
     for run, row in rows:
         policy = run.policy
         where = Where(row.case, metric, machines[run.id], policy.threads, policy.mode, policy.device)
         point = _point(run, row, known=run.environment.git_commit in position)
         collected[row.case].setdefault(where, []).append(point)
-    series = [_series(where, points, position) for places in collected.values() for where, points in places.items()]
+    series = [
+        _series(where, kinds[case], points, position)
+        for case, places in collected.items()
+        for where, points in places.items()
+    ]
     return History(tuple(series), tuple(_environment_changes(rows, machines)))
 
 
@@ -153,7 +160,7 @@ def _point(run: RunDescription, row: Measurement, *, known: bool) -> Point:
     )
 
 
-def _series(where: Where, points: list[Point], position: dict[str, int]) -> Series:
+def _series(where: Where, metric: Metric, points: list[Point], position: dict[str, int]) -> Series:
     """Put points, which come by time, in the order of commits where git knows them all; say what became of them."""
     by_commit = all(point.known for point in points)
     if by_commit:
@@ -161,23 +168,23 @@ def _series(where: Where, points: list[Point], position: dict[str, int]) -> Seri
     ordered_by = BY_COMMIT if by_commit else BY_TIME
     values, needed = [point.value for point in points], FEWEST - len(points)
     if needed > 0:
-        return Series(where, ordered_by, tuple(points), NO_VERDICT, needed=needed)
+        return Series(where, metric.unit, ordered_by, tuple(points), NO_VERDICT, needed=needed)
     if min(values) <= 0:
         found = Finding(STABLE if min(values) == max(values) else NO_VERDICT)
         note = "" if found.label == STABLE else "some values are not above zero, and have no relative change"
-        return Series(where, ordered_by, tuple(points), found.label, note=note)
-    found = find_changes(values, metric_of(where.metric).margin)
+        return Series(where, metric.unit, ordered_by, tuple(points), found.label, note=note)
+    found = find_changes(values, metric.margin)
     steps = tuple(
-        Step(change, _direction(where.metric, change.size), points[change.before], points[change.after])
+        Step(change, _direction(metric, change.size), points[change.before], points[change.after])
         for change in found.changes
     )
-    word = _direction(where.metric, found.drift) if found.drift else ""
-    return Series(where, ordered_by, tuple(points), found.label, steps, found.drift, word)
+    word = _direction(metric, found.drift) if found.drift else ""
+    return Series(where, metric.unit, ordered_by, tuple(points), found.label, steps, found.drift, word)
 
 
-def _direction(metric: str, change: float) -> str:
+def _direction(metric: Metric, change: float) -> str:
     """Return the word for a change, also of a metric of which neither direction is better."""
-    if metric_of(metric).better is None:
+    if metric.better is None:
         return "higher" if change > 0 else "lower"
     return direction(metric, change)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.interval import factor, two_level
 from harness.analysis.rounds import round_logs
 from harness.core.metric import PRIMARY
+from harness.core.trial import OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,28 @@ def log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, pa
         return sides[0].minus(sides[1]) if len(sides) == 2 else None
     logs = list(_logs_by_launch(ours, theirs, metric, paired=True).values())
     return two_level(logs) if any(logs) else None
+
+
+def launch_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str) -> Interval | None:
+    """Return the logarithm of the ratio of what a check observes, which is one value a launch and none in a round.
+
+    Returns:
+        None where a side has no such value, or one that is not above zero.
+    """
+    sides = [
+        [
+            sample.value
+            for trial in side
+            if trial.status == OK
+            for sample in trial.samples
+            if sample.metric == metric and sample.round < 0
+        ]
+        for side in (ours, theirs)
+    ]
+    if not all(side and min(side) > 0 for side in sides):
+        return None
+    us, them = (two_level([[math.log(value)] for value in side]) for side in sides)
+    return us.minus(them)
 
 
 def _logs_by_launch(

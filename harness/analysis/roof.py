@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.rounds import round_medians
 from harness.core.ceilings import Ceilings
+from harness.core.flag import Flag
 from harness.core.measurement import Measurement
 from harness.core.metric import PRIMARY, format_value
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from harness.core.run import Run
     from harness.core.trial import Trial
 
-SHARE, ABOVE = "roof_share", "above_roof"
+SHARE = "roof_share"
 # A roof is measured too: only what lies clearly above it is a sign of work that was not done.
 _ABOVE = 1.1
 
@@ -33,7 +34,7 @@ def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | Non
     binding = max(roofs, key=lambda name: roofs[name])
     share = roofs[binding] / time.median
     ends = roofs[binding] / time.ci_high, roofs[binding] / time.ci_low
-    flags = (ABOVE,) if share > _ABOVE else ()
+    flags = (Flag.ABOVE_ROOF,) if share > _ABOVE else ()
     return Measurement(time.case, SHARE, time.n, time.launches, share, *ends, flags, f"bound by {binding}")
 
 

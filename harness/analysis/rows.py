@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.analysis.energy import GROSS
 from harness.analysis.ratio import Ratio, time_ratio
 from harness.analysis.summary import measured_by_case
+from harness.core.metric import PRIMARY
 from harness.core.trial import OK, by_case
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ class Row:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The warnings on the case's time."""
-        time = self.measurements.get("time")
-        return time.flags if time else ()
+        """The warnings on the case's time and on its energy."""
+        found = (self.measurements[metric] for metric in (PRIMARY, GROSS) if metric in self.measurements)
+        return tuple(dict.fromkeys(flag for measurement in found for flag in measurement.flags))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from harness.analysis.roof import roof_share
 from harness.analysis.rounds import round_logs
 from harness.core.case import Case
 from harness.core.measurement import Measurement
-from harness.core.metric import PRIMARY, RATES, metric_of
+from harness.core.metric import METRICS, PRIMARY, RATES, recorded_metric
 from harness.core.run import Context
 from harness.core.trial import OK, by_case
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.core.case import Group, PlannedCase
+    from harness.core.metric import Metric
     from harness.core.trial import Sample, Trial
 
 EMPTY = Context()
@@ -35,7 +36,8 @@ def summarise(groups: Iterable[Group], trials: Iterable[Trial], context: Context
     Args:
         groups: the plan.
         trials: what came of it.
-        context: the power at rest, the roofs and the threads, which some numbers are relative to.
+        context: the power at rest, the roofs and the threads, which some numbers are relative to, and the metrics that
+            workloads declare.
 
     Values of trials that failed are kept, since the error of a wrong answer is a finding; times among them are not.
     """
@@ -62,14 +64,15 @@ def measured_by_case(
 
 def _of_case(planned: PlannedCase, trials: list[Trial], context: Context) -> list[Measurement]:
     observed: dict[str, list[tuple[Trial, Sample]]] = defaultdict(list)
+    declared = context.metrics.get(planned.case.workload, {})
     for trial in trials:
         for sample in trial.samples:
             if _counts(trial, sample):
                 observed[sample.metric].append((trial, sample))
     rows = [
         _of_metric(planned.case, metric, samples, trials)
-        for metric, samples in observed.items()
-        if not metric_of(metric).curve
+        for metric, samples in ((recorded_metric(name, declared), samples) for name, samples in observed.items())
+        if not metric.curve
     ]
     by_metric = {row.metric: row for row in rows}
     planned = _as_made(planned, by_metric.get("made_share"))
@@ -88,17 +91,18 @@ def _as_made(planned: PlannedCase, share: Measurement | None) -> PlannedCase:
     return replace(planned, cost=replace(planned.cost, items=planned.cost.items * share.median))
 
 
-def _of_metric(case: Case, metric: str, samples: list[tuple[Trial, Sample]], trials: list[Trial]) -> Measurement:
+def _of_metric(case: Case, metric: Metric, samples: list[tuple[Trial, Sample]], trials: list[Trial]) -> Measurement:
     values = [sample.value for _, sample in samples]
     launches = len({trial.launch for trial, _ in samples})
     median = statistics.median(values)
     reach = _reach(trials, metric)
     flags = dict.fromkeys(flag for _, sample in samples if sample.flags for flag in sample.flags.split(",") if flag)
-    if metric == PRIMARY:
+    if metric.name == PRIMARY:
         flags |= dict.fromkeys(doubts(trials))
     provenance = samples[0][1].provenance
     ends = median / reach, median * reach
-    return Measurement(case, metric, len(values), launches, median, *ends, tuple(flags), provenance)
+    own = None if metric.name in METRICS else metric
+    return Measurement(case, metric.name, len(values), launches, median, *ends, tuple(flags), provenance, own)
 
 
 def _counts(trial: Trial, sample: Sample) -> bool:
@@ -117,16 +121,16 @@ def relative_uncertainty(trials: Iterable[Trial], metric: str) -> float:
     return max(stated, default=0.0)
 
 
-def _reach(trials: list[Trial], metric: str) -> float:
+def _reach(trials: list[Trial], metric: Metric) -> float:
     """Return the factor that spans the 95 % interval about the median; NaN for what is not observed in rounds.
 
     What the instrument states is a bound that no number of launches makes smaller, and widens the interval.
     """
-    logs = round_logs(trials, metric)
-    if not logs or metric_of(metric).better is None:
+    logs = round_logs(trials, metric.name)
+    if not logs or metric.better is None:
         return math.nan
     half = two_level([list(rounds.values()) for rounds in logs.values()]).half
-    if stated := relative_uncertainty(trials, metric):
+    if stated := relative_uncertainty(trials, metric.name):
         half = math.hypot(0.0 if math.isnan(half) else half, stated)
     return factor(half)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.analysis.interval import Interval
     from harness.core.case import Case
     from harness.core.comparison import Verdict
+    from harness.core.measurement import Measurement
+    from harness.core.metric import Metric
     from harness.core.rules import Limit
 
 # With fewer launches on a side it is hardly known how much launches differ, and no verdict stands.
@@ -34,6 +36,7 @@ class Contrast:
         limit: the change that matters to nobody.
         launches: of the side that has fewer.
         note: what the data should be read with.
+        own: the metric, where it is the workload's and not the harness's.
     """
 
     case: Case
@@ -44,6 +47,12 @@ class Contrast:
     limit: Limit
     launches: int
     note: str = ""
+    own: Metric | None = None
+
+    @property
+    def kind(self) -> Metric:
+        """What the two values mean."""
+        return self.own or metric_of(self.metric)
 
 
 def judge(contrasts: Sequence[Contrast], fdr: float) -> list[Comparison]:
@@ -67,12 +76,15 @@ def judge(contrasts: Sequence[Contrast], fdr: float) -> list[Comparison]:
     return rows
 
 
-def judge_exact(case: Case, metric: str, base: float, new: float, limit: Limit) -> Comparison:
+def judge_exact(base: Measurement, new: Measurement, limit: Limit) -> Comparison:
     """Return the verdict on a metric that is the same each time: a change is whatever exceeds the limit."""
-    row = Comparison(case, metric, EQUIVALENT, base, new, ratio=new / base if base else math.nan)
-    if math.isnan(base) or math.isnan(new):
+    ratio = new.median / base.median if base.median else math.nan
+    row = Comparison(new.case, new.metric, EQUIVALENT, base.median, new.median, ratio=ratio, own=new.own)
+    if math.isnan(row.base) or math.isnan(row.new):
         return replace(row, verdict=INCONCLUSIVE, note="not a number")
-    return replace(row, verdict=direction(metric, new - base)) if limit.exceeded(base, new) else row
+    if not limit.exceeded(row.base, row.new):
+        return row
+    return replace(row, verdict=direction(new.kind, row.new - row.base))
 
 
 def _verdict(one: Contrast, q: float, fdr: float) -> tuple[Verdict, str]:
@@ -84,7 +96,7 @@ def _verdict(one: Contrast, q: float, fdr: float) -> tuple[Verdict, str]:
         advice = f"{_launches(one.launches)}; a verdict needs {_LEAST_LAUNCHES}"
         return (SUSPECT, advice) if beyond and q <= fdr else (INCONCLUSIVE, advice)
     if beyond and q <= fdr:
-        return direction(one.metric, found.centre), ""
+        return direction(one.kind, found.centre), ""
     ends = (one.base * factor(end) for end in (found.low, found.high))
     if not any(math.isnan(end) or limit.exceeded(one.base, end) for end in ends):
         return EQUIVALENT, ""
@@ -93,11 +105,11 @@ def _verdict(one: Contrast, q: float, fdr: float) -> tuple[Verdict, str]:
 
 def _harmless(one: Contrast) -> bool:
     """Return whether the end of the interval that is worse lies within what matters to nobody."""
-    worse = one.found.high if metric_of(one.metric).better == "lower" else one.found.low
+    worse = one.found.high if one.kind.better == "lower" else one.found.low
     if math.isnan(worse) or one.launches < _LEAST_LAUNCHES:
         return False
     end = one.base * factor(worse)
-    return direction(one.metric, worse) in IMPROVEMENTS or not one.limit.exceeded(one.base, end)
+    return direction(one.kind, worse) in IMPROVEMENTS or not one.limit.exceeded(one.base, end)
 
 
 def _doubt(one: Contrast, q: float) -> str:
@@ -107,7 +119,7 @@ def _doubt(one: Contrast, q: float) -> str:
         return f"anything from {low:+.1%} to {high:+.1%}"
     if one.found.p <= 0.05 < q:
         return "a change among so many comparisons may be chance"
-    floor = f" or {format_value(one.limit.floor, metric_of(one.metric).unit)}" if one.limit.floor else ""
+    floor = f" or {format_value(one.limit.floor, one.kind.unit)}" if one.limit.floor else ""
     return f"changed by {low:+.1%} to {high:+.1%}, which may be within the margin of {one.limit.margin:.1%}{floor}"
 
 
@@ -131,4 +143,5 @@ def _row(one: Contrast, verdict: Verdict, note: str, p: float, q: float) -> Comp
         q=q,
         harmless=_harmless(one),
         note=note,
+        own=one.own,
     )

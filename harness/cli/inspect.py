@@ -34,15 +34,14 @@ if TYPE_CHECKING:
     from harness.core.trial import Trial
 
 _DEFAULT = "sm_90"
-# Heading: metrics.
+# Metrics by the head of their column.
 _COLUMNS = {
-    "registers": ("registers",),
+    metric_of("registers").label: ("registers",),
     "spills": ("spill_stores", "spill_loads"),
-    "shared": ("shared_memory",),
-    "occupancy": ("occupancy",),
-    "instructions": ("instructions",),
-    "tensor": ("tensor_core_share",),
-    "compiled in": ("compile_time",),
+    **{
+        metric_of(name).label: (name,)
+        for name in ("shared_memory", "occupancy", "instructions", "tensor_core_share", "compile_time")
+    },
 }
 _SHARES = ("occupancy", "tensor_core_share")
 _HASH = 8

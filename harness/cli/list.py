@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from harness.core.metric import Metric
+
 
 def list_command(
     load: Annotated[
         list[str] | None,
         typer.Option(help="A Python file with implementations of your own; may be repeated."),
     ] = None,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="List the warnings that a number may have, and what they mean.")
+    ] = False,
 ) -> None:
-    """List workloads, implementations and what they need, suites, and metrics."""
+    """List workloads, implementations and what they need, suites, metrics, or flags."""
+    if flags:
+        _print_flags()
+        return
     from rich.text import Text
 
     from harness.cli.console import console
@@ -43,14 +51,34 @@ def list_command(
             runs = Text("not here", style="dim") if unmet(one.requires, environment) else Text("here", style="green")
             rows.append((one.name, runs, needs(one.requires), one.help))
         out.print(_table(rows))
+        for metric in workload.metrics:
+            line = f"  metric {metric.name} ({metric.unit}): {_described(metric)}"
+            out.print(Text(line, style="dim"), soft_wrap=True)
         for other in workload.published:
             line = f"  published: {other.figure}, {other.setting} ({other.source})"
             out.print(Text(line, style="dim"), soft_wrap=True)
     out.print(Text("Suites", style="bold"))
     out.print(_table([(suite.name, suite.help) for suite in catalog.suites.values()]))
     out.print(Text("Metrics", style="bold"))
-    out.print(_table([(metric.name, metric.unit, metric.help) for metric in METRICS.values()]))
+    out.print(_table([(one.name, one.unit, _described(one)) for one in METRICS.values()]))
     report_broken(catalog)
+
+
+def _described(metric: Metric) -> str:
+    """Return what a metric is, after what tables call it if that is not its name."""
+    return metric.help if metric.label == metric.name.replace("_", " ") else f"{metric.label}: {metric.help}"
+
+
+def _print_flags() -> None:
+    from rich.text import Text
+
+    from harness.cli.console import console
+    from harness.core.flag import Flag
+
+    out = console()
+    for flag in Flag:
+        out.print(Text.assemble((flag.value, "bold"), f": {flag.help}"), soft_wrap=True)
+        out.print(Text(f"  casts doubt on the {flag.doubts}", style="dim"), soft_wrap=True)
 
 
 def _table(rows: Sequence[tuple[str | Text, ...]]) -> Table:

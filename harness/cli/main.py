@@ -5,11 +5,12 @@ What is imported here is imported before an interruption can be caught, so it is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 
-from harness.core.errors import EXIT_INTERRUPTED
+from harness.core.errors import EXIT_INTERRUPTED, EXIT_OK
 
 _COMPLETION = "_BENCH_COMPLETE"
 
@@ -38,7 +39,9 @@ def _run() -> int:
 
     git.untie_process()
     if _COMPLETION in os.environ:  # a shell asks what could come next
-        app()
+        with contextlib.suppress(SystemExit):
+            app()
+        return EXIT_OK
     # Not by calling the app: Typer exits with 1 where any pipe breaks, also one to a worker.
     command = get_command(app)
     try:

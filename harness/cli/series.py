@@ -16,7 +16,7 @@ from harness.analysis.history import BY_COMMIT
 from harness.cli.console import console
 from harness.cli.plots import sparkline
 from harness.core.comparison import IMPROVEMENTS, REGRESSIONS
-from harness.core.metric import format_value, metric_of
+from harness.core.metric import format_value
 from harness.formats.changes import change_sentence, commit_name
 from harness.formats.command import bisect_command, can_be_bisected
 from harness.formats.json_document import finite
@@ -82,7 +82,7 @@ def _table(mine: Sequence[Series], names: dict[Where, str], width: int) -> Table
             names[series.where],
             str(len(values)),
             sparkline(values, width),
-            format_value(values[-1], metric_of(series.where.metric).unit),
+            format_value(values[-1], series.unit),
             Text(_verdict(series), style=_style(series)),
         )
     return drawn

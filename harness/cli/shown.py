@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from harness.analysis.columns import TIME
 from harness.analysis.rounds import round_medians
 from harness.cli.console import console
 from harness.cli.plots import Bar, bar_chart, fitted, histogram, scaling
@@ -17,7 +18,7 @@ from harness.core.case import describe
 from harness.core.metric import PRIMARY, metric_of
 from harness.core.run_description import RUNNING
 from harness.core.trial import OK, by_case
-from harness.formats.cells import with_interval
+from harness.formats.cells import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,7 +106,7 @@ def _time(row: Row) -> float:
 
 def _bar(row: Row) -> Bar:
     time = row.measurements[PRIMARY]
-    return Bar(row.case.implementation, time.median, time.ci_low, time.ci_high, with_interval(time))
+    return Bar(row.case.implementation, time.median, time.ci_low, time.ci_high, cell(TIME, time))
 
 
 def _over_axes(tables: Sequence[GroupTable], width: int) -> Iterator[tuple[str, Text]]:

@@ -11,15 +11,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.columns import TIME, filled_columns, undeclared_metrics
 from harness.cli.console import console
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import format_value
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import figures, ratio, with_interval
+from harness.formats.cells import cell, ratio
 from harness.formats.json_document import finite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.analysis.rows import GroupTable, Row
     from harness.core.run import Run
@@ -45,6 +46,8 @@ def print_tables(run: Run, tables: Sequence[GroupTable], code: int) -> None:
     out.print(Text(_conditions(run), style="dim"), soft_wrap=True)
     for line in dict.fromkeys(line for table in tables for row in table.rows if (line := _energy(row))):
         out.print(Text(line, style="dim"), soft_wrap=True)
+    for line in _undeclared(run, tables):
+        out.print(Text(line, style="yellow"), soft_wrap=True)
     out.print(Text(str(run.folder)), soft_wrap=True)
     if code == EXIT_INTERRUPTED:
         out.print(Text(f"interrupted; go on with: bench run --resume {run.folder}"), soft_wrap=True)
@@ -93,32 +96,47 @@ def print_json(run: Run, tables: Sequence[GroupTable], code: int) -> None:
 
 def _table(table: GroupTable) -> Table:
     """Draw a group within 80 columns where names allow; a column in which no case has anything is left out."""
-    columns: dict[str, Sequence[str | Text]] = {
-        "implementation": [row.case.implementation for row in table.rows],
-        "time": [_timed(row) for row in table.rows],
-        f"time / {table.group.baseline}": [ratio(row.ratio) for row in table.rows],
-        **figures(table.rows),
-    }
-    shown = {name: cells for name, cells in columns.items() if any(str(cell) for cell in cells)}
+    rows = table.rows
+    columns: list[tuple[str, Sequence[str | Text]]] = [
+        ("implementation", [row.case.implementation for row in rows]),
+        (TIME.head, [_timed(row) for row in rows]),
+        (f"time / {table.group.baseline}", [ratio(row.ratio) for row in rows]),
+    ]
+    columns += [
+        (column.head, [cell(column, one) for one in found])
+        for column, found in filled_columns(rows, brief=True)
+        if column is not TIME
+    ]
+    shown = [(head, cells) for head, cells in columns if any(map(str, cells))]
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in shown:
+    for head, _ in shown:
         # A number that is cut is a wrong number: where there is no room, it goes on in the next line.
-        drawn.add_column(name, justify="left" if name == "implementation" else "right", overflow="fold")
-    for cells in zip(*shown.values(), strict=True):
+        drawn.add_column(head, justify="left" if head == "implementation" else "right", overflow="fold")
+    for cells in zip(*(cells for _, cells in shown), strict=True):
         drawn.add_row(*cells)
     return drawn
 
 
 def _timed(row: Row) -> str | Text:
     """Write the time with its interval, or how the case ended."""
-    time = row.measurements.get("time")
-    return with_interval(time) if row.status == OK and time else Text(row.status, style=_style(row))
+    return cell(TIME, TIME.find(row)) or Text(row.status, style=_style(row))
 
 
 def _energy(row: Row) -> str:
     """Write where the energy of a case comes from, or why there is none."""
     found = row.measurements.get("energy_gross")
     return f"energy {found.provenance}" if found else ""
+
+
+def _undeclared(run: Run, tables: Sequence[GroupTable]) -> Iterator[str]:
+    """Yield a line for each workload whose check reports numbers that nobody declares; older runs declare none."""
+    if run.description.metrics is None:
+        return
+    for workload, names in undeclared_metrics([row for table in tables for row in table.rows], run.metrics).items():
+        yield (
+            f"{workload}: its check reports {', '.join(names)} without a declaration: plain numbers, never compared; "
+            "declare them with Workload(metrics=...)"
+        )
 
 
 def _style(row: Row) -> str:

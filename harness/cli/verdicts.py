@@ -16,7 +16,7 @@ from harness.analysis.compare import Report, compare
 from harness.cli.console import console
 from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, REGRESSIONS
 from harness.core.errors import EXIT_INTERRUPTED
-from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
+from harness.core.metric import PRIMARY, format_value, three_digits
 from harness.formats.cells import spread
 from harness.formats.json_document import finite
 from harness.formats.sentence import summary_line
@@ -59,7 +59,7 @@ def print_report(report: Report) -> None:
 
 def report_json(report: Report) -> dict[str, Any]:
     """Return a comparison as data for machines."""
-    rows = [{**asdict(row), "case": row.case.id, "params": row.case.params} for row in report.rows]
+    rows = [{**_fields(row), "case": row.case.id, "params": row.case.params} for row in report.rows]
     return {
         "base": str(report.base.folder),
         "new": str(report.new.folder),
@@ -67,6 +67,10 @@ def report_json(report: Report) -> dict[str, Any]:
         "geometric_mean": report.geometric_mean,
         "comparisons": rows,
     }
+
+
+def _fields(row: Comparison) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "own"}
 
 
 def print_report_json(report: Report) -> None:
@@ -89,7 +93,7 @@ def _table(group: str, rows: list[Comparison]) -> Table:
         # A number that is cut is a wrong number; a long name may go on in the next line.
         drawn.add_column(name, justify="left" if words else "right", no_wrap=name == "verdict", overflow="fold")
     for row in rows:
-        unit = metric_of(row.metric).unit
+        unit = row.kind.unit if row.metric else ""
         drawn.add_row(
             _name(row),
             _value(row.base, unit),

@@ -11,6 +11,7 @@ from harness.core.metric import metric_of
 
 if TYPE_CHECKING:
     from harness.core.case import Case
+    from harness.core.metric import Metric
 
 
 class Verdict(StrEnum):
@@ -55,6 +56,7 @@ class Comparison:
         q: the same, raised for the number of comparisons (Benjamini-Hochberg).
         harmless: whether a change for the worse that matters is ruled out, be the verdict open or not.
         note: why, in words for the user.
+        own: the metric, where it is the workload's and not the harness's.
     """
 
     case: Case
@@ -70,6 +72,12 @@ class Comparison:
     q: float = math.nan
     harmless: bool = False
     note: str = ""
+    own: Metric | None = None
+
+    @property
+    def kind(self) -> Metric:
+        """What the two numbers mean; a verdict on the case as a whole has none."""
+        return self.own or metric_of(self.metric)
 
     @property
     def regressed(self) -> bool:
@@ -82,10 +90,9 @@ class Comparison:
         return self.verdict in UNDECIDED and not self.harmless
 
 
-def direction(metric: str, change: float) -> Verdict:
+def direction(metric: Metric, change: float) -> Verdict:
     """Return the word for a change of a metric: of a time, ``faster`` or ``slower``; else ``better`` or ``worse``."""
-    kind = metric_of(metric)
-    improved = (change < 0) == (kind.better == "lower")
-    if kind.unit == "s":
+    improved = (change < 0) == (metric.better == "lower")
+    if metric.unit == "s":
         return FASTER if improved else SLOWER
     return BETTER if improved else WORSE

@@ -9,6 +9,7 @@ from harness.core.metric import metric_of
 
 if TYPE_CHECKING:
     from harness.core.case import Case
+    from harness.core.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Measurement:
 
     Attributes:
         provenance: as in :class:`harness.core.trial.Sample`.
+        own: the metric, where it is the workload's and not the harness's.
     """
 
     case: Case
@@ -28,8 +30,14 @@ class Measurement:
     ci_high: float
     flags: tuple[str, ...] = ()
     provenance: str = ""
+    own: Metric | None = None
+
+    @property
+    def kind(self) -> Metric:
+        """What the number means."""
+        return self.own or metric_of(self.metric)
 
     @property
     def unit(self) -> str:
         """The metric's unit."""
-        return metric_of(self.metric).unit
+        return self.kind.unit

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_percent
 from harness.core.errors import UsageError, only_known, unknown
-from harness.core.metric import METRICS, PRIMARY, metric_of
+from harness.core.metric import METRICS, PRIMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from harness.core.case import Case
+    from harness.core.metric import Declared, Metric
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,36 @@ class Rules:
         fdr: the share of false alarms among the alarms of a comparison (the false discovery rate).
         margin: for everything timed, in place of each metric's own; None leaves those.
         limits: ``margin`` and ``floor`` by workload (empty: any) and metric.
+        source: where they were read from; empty where they are the defaults.
     """
 
     fdr: float = 0.05
     margin: float | None = None
     limits: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     accepted: tuple[Acceptance, ...] = ()
+    source: str = ""
 
-    def limit(self, workload: str, metric: str) -> Limit:
+    def limit(self, workload: str, metric: Metric) -> Limit:
         """Return the limit of a metric: its own, a file's, a workload's; ``margin`` stands above all where one is."""
-        kind = metric_of(metric)
-        found = {"margin": kind.margin, "floor": kind.floor}
-        for key in (("", metric), (workload, metric)):
+        found = {"margin": metric.margin, "floor": metric.floor}
+        for key in (("", metric.name), (workload, metric.name)):
             found |= self.limits.get(key, {})
-        if self.margin is not None and not kind.exact:
+        if self.margin is not None and not metric.exact:
             found["margin"] = self.margin
         return Limit(**found)
+
+    def check(self, cases: Iterable[Case], declared: Declared) -> None:
+        """Refuse rules of a metric that a case's workload neither declares nor has from the harness.
+
+        Raises:
+            UsageError: there is such a rule; the message has the nearest metric.
+        """
+        for case in cases:
+            known = {*METRICS, *declared.get(case.workload, ())}
+            named = [metric for workload, metric in self.limits if workload == case.workload]
+            named += [one.metric for one in self.accepted if one.covers(case.id, one.metric)]
+            if strange := [metric for metric in named if metric not in known]:
+                raise UsageError(f"{self.source}: {unknown(f'metric of {case.workload}', strange[0], known)}")
 
 
 def with_margin(rules: Rules, margin: str | None, fdr: str | None) -> Rules:
@@ -95,7 +112,8 @@ def rules_from_toml(source: str, data: Mapping[str, Any]) -> Rules:
 
     The document may have ``fdr``, ``margin``, tables ``[metric.NAME]`` and ``[workload.NAME.METRIC]`` with ``margin``
     (a percentage) and ``floor`` (a number in the metric's unit), and tables ``[[accept]]`` with ``case``, ``reason``,
-    ``commit``, and optionally ``metric`` and ``up_to`` (a percentage).
+    ``commit``, and optionally ``metric`` and ``up_to`` (a percentage). What a workload's own metrics may be is known
+    once there are runs: :meth:`Rules.check`.
 
     Raises:
         UsageError: a key is unknown, missing or of the wrong type.
@@ -109,13 +127,13 @@ def rules_from_toml(source: str, data: Mapping[str, Any]) -> Rules:
         raise UsageError(f"{source}: accept must be written as [[accept]] tables")
     margin = _percent(f"{source}: margin", data["margin"]) if "margin" in data else None
     fdr = _percent(f"{source}: fdr", data["fdr"]) if "fdr" in data else Rules.fdr
-    return Rules(fdr, margin, limits, tuple(_acceptance(source, entry) for entry in accepted))
+    return Rules(fdr, margin, limits, tuple(_acceptance(source, entry) for entry in accepted), source)
 
 
 def _limits(source: str, workload: str, tables: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
     found = {}
     for metric, table in tables.items():
-        if metric not in METRICS:
+        if not workload and metric not in METRICS:
             raise UsageError(f"{source}: {unknown('metric', metric, METRICS)}")
         only_known(source, _table(source, metric, table), {"margin", "floor"})
         limit = {}
@@ -132,8 +150,6 @@ def _acceptance(source: str, entry: Any) -> Acceptance:
     only_known(source, table, {"case", "reason", "commit", "metric", "up_to"})
     if missing := [name for name in ("case", "reason", "commit") if not str(table.get(name, "")).strip()]:
         raise UsageError(f"{source}: an [[accept]] needs {', '.join(missing)}")
-    if table.get("metric", PRIMARY) not in METRICS:
-        raise UsageError(f"{source}: {unknown('metric', str(table['metric']), METRICS)}")
     words = {name: str(value) for name, value in table.items() if name != "up_to"}
     up_to = _percent(f"{source}: up_to", table["up_to"]) if "up_to" in table else math.inf
     return Acceptance(**words, up_to=up_to)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.core.case import most_launches
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.core.ceilings import Ceilings
     from harness.core.environment import Environment
     from harness.core.measurement import Measurement
+    from harness.core.metric import Declared
     from harness.core.run_description import RunDescription
     from harness.core.suite import Policy
     from harness.core.trial import Rest, Trial
@@ -28,11 +29,13 @@ class Context:
         rests: the power at rest, of which net energy is net.
         ceilings: the roofs that a share of the roof is a share of; None where they were not measured.
         policy: how it was measured; None where that is not known.
+        metrics: those that its workloads declare.
     """
 
     rests: tuple[Rest, ...] = ()
     ceilings: Ceilings | None = None
     policy: Policy | None = None
+    metrics: Declared = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,12 @@ class Run:
     @property
     def context(self) -> Context:
         """What its numbers are read against."""
-        return Context(self.description.rests, self.description.ceilings, self.policy)
+        return Context(self.description.rests, self.description.ceilings, self.policy, self.metrics)
+
+    @property
+    def metrics(self) -> Declared:
+        """The metrics that its workloads declare; none of a run that is older than such declarations."""
+        return self.description.metrics or {}
 
     @property
     def launches(self) -> int:

@@ -12,6 +12,7 @@ from harness.core.case import Case, Group, group_from_json, group_to_json
 from harness.core.ceilings import Ceilings
 from harness.core.environment import Environment, environment_from_json, environment_to_json
 from harness.core.field_types import checked, checked_list
+from harness.core.metric import Declared, declared_from_json, declared_to_json
 from harness.core.suite import COMPILED, Policy, policy_from_json
 from harness.core.trial import Launch, Rest
 from harness.core.variant import Variant, variant_from_json, variant_to_json
@@ -55,6 +56,7 @@ class RunDescription:
         ceilings: the measured roofs of the machine; None where they were not measured.
         launches: so far.
         rests: the power at rest, before and after.
+        metrics: those that its workloads declare; None where a run is older than such declarations.
         schema_version: of the form that it was written in.
         extra: what a later version of this form says beyond that, kept as it is.
     """
@@ -73,6 +75,7 @@ class RunDescription:
     ceilings: Ceilings | None = None
     launches: tuple[Launch, ...] = ()
     rests: tuple[Rest, ...] = ()
+    metrics: Declared | None = None
     schema_version: int = SCHEMA_VERSION
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -124,6 +127,8 @@ class RunDescription:
             "launches": [asdict(launch) for launch in self.launches],
             "rests": [asdict(rest) for rest in self.rests],
         }
+        if self.metrics is not None:
+            found["metrics"] = declared_to_json(self.metrics)
         return found | ({"ended_at": self.ended_at} if self.ended_at else {}) | dict(self.extra)
 
     @classmethod
@@ -152,6 +157,7 @@ class RunDescription:
             groups=_part(data, "plan", _groups),
             environment=_part(data, "environment", environment_from_json),
             ceilings=_part(data, "ceilings", _ceilings, None),
+            metrics=_part(data, "metrics", _metrics, None),
             launches=_part(data, "launches", _launches),
             rests=_part(data, "rests", _rests, []),
             ended_at=_part(data, "ended_at", _text, ""),
@@ -162,7 +168,7 @@ class RunDescription:
 _KEYS = frozenset(
     (
         *("schema_version", "run_id", "state", "started_at", "command", "tags", "revision", "sources", "seed"),
-        *("policy", "plan", "environment", "ceilings", "launches", "rests", "ended_at"),
+        *("policy", "plan", "environment", "ceilings", "metrics", "launches", "rests", "ended_at"),
     )
 )
 
@@ -190,6 +196,16 @@ def _group(packed: bytes) -> Group:
 
 def _ceilings(data: Any) -> Ceilings | None:
     return checked(Ceilings(**data)) if data else None
+
+
+def _metrics(data: Any) -> Declared | None:
+    if data is None:
+        return None
+    declared = declared_from_json(data)
+    for metrics in declared.values():
+        for metric in metrics.values():
+            checked(metric)
+    return declared
 
 
 def _launches(items: Any) -> tuple[Launch, ...]:

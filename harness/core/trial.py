@@ -39,7 +39,7 @@ class Sample:
     Attributes:
         round: the turn within the launch, from 0; -1 for what is observed outside rounds.
         index: the position within the turn.
-        flags: warnings, separated by commas.
+        flags: names of :class:`harness.core.flag.Flag`, separated by commas.
         uncertainty: half width of what the instrument states for the value, in its unit; 0 where it states none.
         provenance: how the value was come by, where that is not the clock's or the allocator's: ``measured: ...``,
             ``integrated: ...``, or ``unavailable: ...`` with the reason, and NaN for a value.

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from harness.core.axis import Axis, Scalar
 from harness.core.errors import UsageError, unknown
+from harness.core.metric import METRICS, Metric
 
 Params = Mapping[str, Scalar]
 Step = Callable[[], Any]
@@ -62,7 +63,9 @@ class Check:
     """What a check found.
 
     Attributes:
-        errors: the errors, and what else it measured, as metrics; a sequence of values is a curve.
+        errors: the errors, and what else it measured, by the names of metrics: the harness's or the workload's own
+            (:attr:`Workload.metrics`); another name becomes a plain number, and is said to. A sequence of values is a
+            curve.
         fault: in words; empty where there is none.
     """
 
@@ -123,6 +126,11 @@ class Workload:
             ValueError with the reason where a point makes no question.
         published: what others measured, to be read beside one's own figures.
         training: how implementations learn, where some do.
+        metrics: what its check and its examination measure that the harness has no metric for. Each has a column, and
+            one with a better direction is compared, by its margin.
+
+    Raises:
+        UsageError: a metric has no valid name, has a name that the harness uses, or is declared twice.
     """
 
     name: str
@@ -138,6 +146,17 @@ class Workload:
     settle: Callable[[Params], Params] = lambda params: params
     published: tuple[Published, ...] = ()
     training: Training | None = None
+    metrics: tuple[Metric, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [metric.name for metric in self.metrics]
+        for name in names:
+            if not name.isidentifier():
+                raise UsageError(f"workload '{self.name}': metric '{name}' needs a name such as 'tokens_kept'")
+            if name in METRICS:
+                raise UsageError(f"workload '{self.name}': metric '{name}' is the harness's own; choose another name")
+            if names.count(name) > 1:
+                raise UsageError(f"workload '{self.name}': metric '{name}' is declared twice")
 
     def point(self, params: Params) -> tuple[tuple[str, Scalar], ...]:
         """Return what names a case: its values in the order of the axes, less those that are implied."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.analysis.columns import COLUMNS, TIME, filled_columns
 from harness.core.trial import OK
-from harness.formats.cells import figures, ratio, with_interval
+from harness.formats.cells import cell, ratio
 from harness.formats.exported import Exported
 
 if TYPE_CHECKING:
@@ -40,25 +41,30 @@ def _group(table: GroupTable) -> Iterator[str]:
     columns = _columns(table)
     yield f"### {code(table.group.id)}"
     yield ""
-    yield _line(list(columns))
-    yield _line([":--" if name in ("implementation", "status") else "--:" for name in columns])
-    yield from map(_line, zip(*columns.values(), strict=True))
+    yield _line([head for head, _ in columns])
+    yield _line([":--" if head in ("implementation", "status") else "--:" for head, _ in columns])
+    yield from map(_line, zip(*(cells for _, cells in columns), strict=True))
     yield ""
     notes = [note for row in table.rows for note in _notes(row)]
     yield from [*notes, ""] if notes else []
 
 
-def _columns(table: GroupTable) -> dict[str, list[str]]:
-    """Return the cells by column; a column in which no case has anything is left out."""
+def _columns(table: GroupTable) -> list[tuple[str, list[str]]]:
+    """Return the head and the cells of each column; one in which no case has anything is left out."""
     rows = table.rows
-    columns: dict[str, list[str]] = {
-        "implementation": [code(row.case.implementation) for row in rows],
-        "time": [with_interval(row.measurements.get("time")) for row in rows],
-        f"time / {code(table.group.baseline)}": [ratio(row.ratio) for row in rows],
-        **figures(rows),
-        "status": [row.status for row in rows],
-    }
-    return {name: cells for name, cells in columns.items() if name in ("time", "status") or any(cells)}
+    ratios = [ratio(row.ratio) for row in rows]
+    others = [
+        (column.head if column in COLUMNS else code(column.head), [cell(column, one) for one in found])
+        for column, found in filled_columns(rows, brief=True)
+        if column is not TIME
+    ]
+    return [
+        ("implementation", [code(row.case.implementation) for row in rows]),
+        (TIME.head, [cell(TIME, TIME.find(row)) for row in rows]),
+        *([(f"time / {code(table.group.baseline)}", ratios)] if any(ratios) else []),
+        *others,
+        ("status", [row.status for row in rows]),
+    ]
 
 
 def _line(cells: Sequence[str]) -> str:

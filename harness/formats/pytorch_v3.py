@@ -10,7 +10,6 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import metric_of
 from harness.core.trial import OK
 from harness.formats.exported import Exported
 from harness.formats.json_document import to_json
@@ -70,7 +69,7 @@ def _metric(run: Run, case: Case, found: Measurement) -> dict[str, Any]:
         "extra_info": _texts(
             {
                 "unit": found.unit,
-                "better": metric_of(found.metric).better or "",
+                "better": found.kind.better or "",
                 "n": found.n,
                 **{name: value for name, value in numbers.items() if math.isfinite(value)},
                 "flags": ",".join(found.flags),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
+from harness.core.metric import PRIMARY, format_value, three_digits
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Report
@@ -16,7 +16,7 @@ def sentence(row: Comparison) -> str:
     """Say what came of a comparison: ``time slower: 1.00 ms -> 1.05 ms, x1.050 (1.041 to 1.059)``, and why."""
     said = f"{row.metric or 'case'} {row.verdict}"
     if not math.isnan(row.base):
-        unit = metric_of(row.metric).unit
+        unit = row.kind.unit
         said += f": {format_value(row.base, unit)} -> {format_value(row.new, unit)}"
     if not math.isnan(row.ratio):
         said += f", x{row.ratio:.3f}"

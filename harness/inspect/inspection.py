@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import UsageError
+from harness.core.metric import metric_of
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import COMPILED, Policy
 from harness.core.trial import Launch, Sample, Status, Trial, utc_now
@@ -122,14 +123,15 @@ def _trial(workload: str, reply: dict[str, Any]) -> Trial:
     own = tuple((name, reply[name]) for name in OWN)
     case = Case(workload, reply["implementation"], (*reply["params"].items(), *own))
     provenance = f"compiled: sha256 {reply.get('sha256', '')}"
-    samples = [Sample(name, float(value), provenance=provenance) for name, value in reply.get("metrics", {}).items()]
+    found = reply.get("metrics", {})
+    samples = [Sample(metric_of(name).name, float(value), provenance=provenance) for name, value in found.items()]
     return Trial(
         case,
         0,
         Status(reply["status"]),
         reply["message"],
         utc_now(),
-        reply.get("metrics", {}).get("compile_time", 0.0),
+        found.get("compile_time", 0.0),
         reply.get("log", ""),
         samples,
         reply.get("instructions", ""),

@@ -13,6 +13,7 @@ from harness.probes.meter import MeterError, Tick
 from harness.probes.meters import open_gauge
 
 if TYPE_CHECKING:
+    from harness.core.flag import Flag
     from harness.core.suite import Policy
     from harness.core.workload import Step
     from harness.probes.energy import Figure
@@ -80,8 +81,8 @@ def no_energy(reason: str) -> Sample:
     return Sample("energy_gross", math.nan, 0, provenance=reason)
 
 
-def _sample(metric: str, found: Figure, source: str, flags: str) -> Sample:
-    return Sample(metric, found.value, 0, 0, flags, found.uncertainty, _provenance(found, source))
+def _sample(metric: str, found: Figure, source: str, flags: tuple[Flag, ...]) -> Sample:
+    return Sample(metric, found.value, 0, 0, ",".join(flags), found.uncertainty, _provenance(found, source))
 
 
 def _provenance(found: Figure, source: str) -> str:

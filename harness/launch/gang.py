@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import PRIMARY, metric_of
+from harness.core.metric import PRIMARY, recorded_metric
 from harness.core.trial import ERROR, OK, Sample
 from harness.launch.forked import fork_to
 from harness.launch.orphans import die_with_parent
@@ -25,6 +25,8 @@ from harness.launch.reply import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from harness.core.flag import Flag
+    from harness.core.metric import Metric
     from harness.core.workload import Step
     from harness.probes import Clock
 
@@ -48,12 +50,16 @@ class Gang:
         connection: the leader's to the parent, which its peers must not hold open.
         guests: connections to ranks on other hosts.
         serve: what a peer does.
+
+    Attributes:
+        metrics: those that the workload declares, once the worker has looked it up.
     """
 
     def __init__(
         self, spec: Mapping[str, Any], connection: socket.socket, guests: Sequence[socket.socket], serve: Serve
     ) -> None:
         self.size, self.rank = spec.get("world_size", 1), spec.get("rank", 0)
+        self.metrics: Mapping[str, Metric] = {}
         self._store = spec.get("store") or f"file://{spec['reference']}.{os.getpid()}.store"
         self._interface = spec.get("interface") or "lo"
         elsewhere = zip(spec.get("elsewhere", ()), guests, strict=True)
@@ -99,7 +105,7 @@ class Gang:
             others = self.replies(reply)
         except RankError as error:
             return Reply(error.status, f"{order['pass']}: {error}")
-        return _joined(reply, others)
+        return _joined(reply, others, self.metrics)
 
     @property
     def processes(self) -> list[int]:
@@ -183,7 +189,7 @@ class GangClock:
         self._clock, self._gang = clock, gang
         self._rank_times: list[list[float]] = []
 
-    def sample(self, step: Step, block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Step, block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps on every rank; CPU time is that of all ranks."""
         at = time.monotonic() + self._gang.lead_s
         self._gang.tell({"pass": "sample", "block": block, "at": at})
@@ -210,7 +216,7 @@ def as_rank(spec: Mapping[str, Any], rank: int, place: int) -> dict[str, Any]:
     return {**spec, "rank": rank, "device": device, "elsewhere": ()}
 
 
-def sample_at(clock: Clock, step: Step, block: int, at: float) -> tuple[dict[str, float], str]:
+def sample_at(clock: Clock, step: Step, block: int, at: float) -> tuple[dict[str, float], tuple[Flag, ...]]:
     """Time steps from a moment of ``time.monotonic`` on, and add how late they were started."""
     time.sleep(max(0.0, at - time.monotonic() - _SPIN_S))
     while (now := time.monotonic()) < at:
@@ -229,14 +235,17 @@ def _shared(gang: Gang, own: Callable[[], Any]) -> tuple[Any, list[Reply]]:
     return done, gang.replies(Reply())
 
 
-def _joined(own: Reply, others: list[Reply]) -> Reply:
+def _joined(own: Reply, others: list[Reply], declared: Mapping[str, Metric]) -> Reply:
     values: dict[tuple[str, int], list[float]] = {}
     for one in (sample for reply in (own, *others) for sample in reply.samples):
         values.setdefault((one.metric, one.index), []).append(one.value)
-    samples = [replace(one, value=_worst(one.metric)(values[one.metric, one.index])) for one in own.samples]
+    samples = [
+        replace(one, value=_worst(recorded_metric(one.metric, declared))(values[one.metric, one.index]))
+        for one in own.samples
+    ]
     flags = dict.fromkeys(flag for reply in (own, *others) for flag in reply.flags)
     return replace(own, samples=samples, flags=list(flags))
 
 
-def _worst(metric: str) -> Callable[[list[float]], float]:
-    return min if metric_of(metric).better == "higher" else max
+def _worst(metric: Metric) -> Callable[[list[float]], float]:
+    return min if metric.better == "higher" else max

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.axis import Scalar
+    from harness.core.flag import Flag
     from harness.core.suite import Mode
     from harness.core.trial import Sample, Status
     from harness.launch.hosts import Hosts
@@ -78,7 +79,7 @@ class WorkerHandle(Protocol):
     message: str
     steady: bool
     executed: tuple[str, ...]
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     active_s: float
 
     @property

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness.core.metric import metric_of
 from harness.core.trial import ERROR, INCORRECT, OK, OOM, SKIPPED, Status
 from harness.launch import log
 from harness.launch.gang import Gang
@@ -75,6 +76,9 @@ def _carry_out(worker: Worker, order: Mapping[str, Any]) -> Reply:
     arguments = {key: value for key, value in order.items() if key not in ("pass", "number")}
     try:
         samples = getattr(worker, name)(**arguments)
+        if name != "sample":  # which the leader takes apart, and keeps under names of metrics
+            for metric in {sample.metric for sample in samples} - worker.reported:
+                metric_of(metric)  # a name that an instrument mistypes is a fault, and not a new metric
     except BaseException as error:
         return _failure(name, error)
     return Reply(samples=samples, steady=worker.steady, **worker.observed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
+from harness.core.flag import Flag
 from harness.core.trial import CRASHED, ERROR, OK, OOM, TIMEOUT, Sample, Status
 from harness.launch import log
 from harness.launch.forked import ServerLostError, cause_of_end
@@ -44,7 +45,7 @@ class Worker:
         self._doing = ""
         self.status, self.message, self.steady = OK, "", True
         self.executed: tuple[str, ...] = ()
-        self.flags: tuple[str, ...] = ()
+        self.flags: tuple[Flag, ...] = ()
         self.active_s = 0.0
 
     @property
@@ -72,7 +73,7 @@ class Worker:
         if reply is None:
             return []
         self.steady = reply.steady
-        self.executed, self.flags = tuple(reply.executed), tuple(reply.flags)
+        self.executed, self.flags = tuple(reply.executed), tuple(flag for flag in Flag if flag in reply.flags)
         if reply.status != OK:
             self._end(reply.status, reply.message)
         elif not self._server.answers():

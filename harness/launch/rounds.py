@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
+from harness.core.flag import Flag
 from harness.core.metric import PRIMARY
 from harness.core.trial import ERROR, OK, Sample, Status, Trial, utc_now
 from harness.detect import available_memory, usable_cpus
@@ -78,7 +79,7 @@ class Contender:
     planned: PlannedCase
     trial: Trial
     worker: WorkerHandle
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     spent_s: float = 0.0
     rounds: int = 0
     times: list[float] = field(default_factory=list)
@@ -162,14 +163,14 @@ def _enter(turns: Turns, group: Group, side: int, planned: PlannedCase, entrants
     trial = _trial(turns, planned)
     others = sum(other.memory or 0 for _, other in entrants) - (planned.memory or 0)
     worker = _start(turns, side, planned, others)
-    one = Contender(side, planned, trial, worker, () if group.interleaved else ("not_interleaved",))
+    one = Contender(side, planned, trial, worker, () if group.interleaved else (Flag.NOT_INTERLEAVED,))
     _ask(turns, one, "prepare")
     _ask(turns, one, "check")
     if worker.alive and turns.launch == 0:
         _observe(turns, one, others)
     _ask(turns, one, "warm_up", limit_s=turns.budget_s * _WARM_UP)
-    one.flags += () if worker.steady else ("not_steady",)
-    one.flags += ("contended_ranks",) if _contended(turns, planned) else ()
+    one.flags += () if worker.steady else (Flag.NOT_STEADY,)
+    one.flags += (Flag.CONTENDED_RANKS,) if _contended(turns, planned) else ()
     return one
 
 
@@ -282,5 +283,5 @@ def _settled(one: Contender) -> Trial:
     return trial
 
 
-def _flagged(sample: Sample, flags: tuple[str, ...]) -> Sample:
+def _flagged(sample: Sample, flags: tuple[Flag, ...]) -> Sample:
     return replace(sample, flags=",".join(filter(None, (sample.flags, *flags))))

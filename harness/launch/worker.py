@@ -15,7 +15,8 @@ import torch
 
 from harness.catalog import load_catalog
 from harness.core.errors import UsageError
-from harness.core.metric import PRIMARY
+from harness.core.flag import Flag
+from harness.core.metric import PRIMARY, by_name
 from harness.core.trial import ABSENT, Sample
 from harness.launch.checking import compare, tensors
 from harness.launch.energy import measure_step
@@ -61,6 +62,8 @@ class Worker:
         self._gpu: Device | None = None
         # What the parent keeps beside samples.
         self.observed: dict[str, Any] = {}
+        # What the workload's own check reports, which may be no metric of the harness.
+        self.reported: set[str] = set()
         self._pace = Pace(1, 0.0, steady=True)
 
     def answer(self) -> list[Sample]:
@@ -80,6 +83,7 @@ class Worker:
                 self._gpu = open_device(self._spec["device"])
         self._catalog = load_catalog(self._spec["sources"], lazily=False)
         self._look_up(lambda: self._params)
+        self._gang.metrics = by_name(self._workload.metrics)
         self._gang.join(self._spec["device"])
         clock = CudaClock(self._spec["device"], self._spec["mode"]) if self._on_cuda else WallClock()
         self._clock: Clock = self._gang.clock(clock)
@@ -136,7 +140,7 @@ class Worker:
         names = executed(step, self._spec["device"])
         wanted = self._implementation.executes
         if wanted and not any(re.search(wanted, name) for name in names):
-            self.observed["flags"] = ["not_as_requested"]
+            self.observed["flags"] = [Flag.NOT_AS_REQUESTED]
         self.observed["executed"] = shortened(names)
         if self._on_cuda or not has_phases(names):
             return []
@@ -183,7 +187,7 @@ class Worker:
                 ours.copy_(other)
         self._compare(self._step(), draw=1, when="after timing, on changed inputs: ")
         if settings() != self._settings:
-            self.observed["flags"] = ["settings_changed"]
+            self.observed["flags"] = [Flag.SETTINGS_CHANGED]
         return []
 
     def finish(self) -> list[Sample]:
@@ -254,6 +258,7 @@ class Worker:
         check = judge(output, torch.load(path, weights_only=False))
         if strange := [metric for metric in check.errors if not isinstance(metric, str)]:
             raise TypeError(f"the check calls a metric {strange[0]!r}, which is not text")
+        self.reported.update(check.errors)
         samples = [
             Sample(metric, float(value), index=index)
             for metric, found in check.errors.items()

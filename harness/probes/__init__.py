@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from harness.core.flag import Flag
+
 
 class Clock(Protocol):
     """Times steps.
@@ -23,5 +25,5 @@ class Clock(Protocol):
     least_s: float
     largest_block: int
 
-    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps, and return seconds per step by metric, with flags."""

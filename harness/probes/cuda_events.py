@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.core.flag import Flag
 from harness.core.suite import Mode
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class CudaClock:
         self.least_s = _LEAST_S if mode in (Mode.HOT, Mode.HOST) else 0.0
         self.largest_block = 1 << 16 if mode in (Mode.HOT, Mode.HOST) else 1
 
-    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps; see :class:`harness.probes.Clock`. ``host_time`` is what the call itself took."""
         if self._mode == Mode.HOST:
             return self._host_sample(step, block)
@@ -73,13 +74,13 @@ class CudaClock:
         self._learn(enqueue_s / block, hidden=hidden, spun=spin_s > 0)
         total_s = begin.elapsed_time(end) * 1e-3
         flags = {
-            "exposed": not hidden,
-            "side_stream": tail_s > _TAIL_SHARE * total_s + _TAIL_S,
+            Flag.EXPOSED: not hidden,
+            Flag.SIDE_STREAM: tail_s > _TAIL_SHARE * total_s + _TAIL_S,
             # The device cannot have been busy for longer than the host waited for it.
-            "clocks_disagree": total_s > ended - started + _TAIL_S,
+            Flag.CLOCKS_DISAGREE: total_s > ended - started + _TAIL_S,
         }
         values = {"time": total_s / block, "host_time": enqueue_s / block}
-        return values, ",".join(name for name, raised in flags.items() if raised)
+        return values, tuple(flag for flag, raised in flags.items() if raised)
 
     def _spin_s(self, block: int) -> float:
         """Return for how long to block the stream: 0 where that would hide nothing, or is to be found out."""
@@ -102,14 +103,14 @@ class CudaClock:
             self._early += 1
             self._need_s = None if self._early == _LEARN else self._need_s
 
-    def _host_sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def _host_sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         torch.cuda.synchronize(self._device)
         started = time.perf_counter()
         for _ in range(block):
             step()
         enqueue_s = time.perf_counter() - started
         torch.cuda.synchronize(self._device)
-        return {"time": (time.perf_counter() - started) / block, "host_time": enqueue_s / block}, ""
+        return {"time": (time.perf_counter() - started) / block, "host_time": enqueue_s / block}, ()
 
     def _graph(self, step: Callable[[], Any]) -> torch.cuda.CUDAGraph:
         """Capture the step once, after a run on a side stream as capture demands."""

@@ -9,12 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.probes.meter import INTEGRATED, MEASURED, MeterError, Reason
+from harness.core.flag import Flag
+from harness.probes.meter import MeterError, Reason
 
 if TYPE_CHECKING:
     from harness.probes.window import Gauge, Window, Work
-
-DISAGREE = "meters_disagree"
 
 _DISAGREEMENT = 0.05
 
@@ -51,7 +50,7 @@ class StepEnergy:
     step_s: float
     window: Window | None
     scope: str
-    flags: str
+    flags: tuple[Flag, ...]
 
 
 def unavailable(error: MeterError) -> Figure:
@@ -70,7 +69,7 @@ def step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float =
         if window.steps == 0:
             raise MeterError(Reason.TOO_SHORT, f"no step ended in a window of {window.seconds:.3g} s")
     except MeterError as error:
-        return StepEnergy(unavailable(error), unavailable(error), 0.0, None, meter.scope, "")
+        return StepEnergy(unavailable(error), unavailable(error), 0.0, None, meter.scope, ())
     gross_j = window.watts * window.step_s
     return StepEnergy(
         gross=Figure(gross_j, gross_j * window.uncertainty, meter.provenance),
@@ -78,7 +77,7 @@ def step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float =
         step_s=window.step_s,
         window=window,
         scope=meter.scope,
-        flags=DISAGREE if (window.disagreement or 0.0) > _DISAGREEMENT else "",
+        flags=(Flag.METERS_DISAGREE,) if (window.disagreement or 0.0) > _DISAGREEMENT else (),
     )
 
 
@@ -91,25 +90,3 @@ def idle_power(gauge: Gauge, wanted: float = 0.02, limit_s: float = 30.0, rest_s
     except MeterError as error:
         return unavailable(error)
     return Figure(window.watts, window.watts * window.uncertainty, gauge.meter.provenance)
-
-
-def idle_between(before: Figure, after: Figure) -> Figure:
-    """Return the idle power between two idle windows, in watts; what it changed by is part of the uncertainty."""
-    for figure in (before, after):
-        if figure.reason:
-            return figure
-    half_w = abs(after.value - before.value) / 2 + max(before.uncertainty, after.uncertainty)
-    return Figure((before.value + after.value) / 2, half_w, _weaker(before, after))
-
-
-def net_energy(gross: Figure, idle: Figure, step_s: float) -> Figure:
-    """Return the energy of a step above what the device draws at rest in the same time, in joules."""
-    for figure in (gross, idle):
-        if figure.reason:
-            return figure
-    half_j = gross.uncertainty + idle.uncertainty * step_s
-    return Figure(gross.value - idle.value * step_s, half_j, _weaker(gross, idle))
-
-
-def _weaker(one: Figure, other: Figure) -> str:
-    return INTEGRATED if INTEGRATED in (one.provenance, other.provenance) else MEASURED

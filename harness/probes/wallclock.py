@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.core.flag import Flag
+
 # A sample shows a difference of 0.1 % only if it is a thousand ticks long.
 _TICKS = 1000
 
@@ -21,7 +23,7 @@ class WallClock:
     def __init__(self) -> None:
         self.least_s = _TICKS * resolution_s()
 
-    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], str]:
+    def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps; see :class:`harness.probes.Clock`."""
         steps = repeat(None, block)
         cpu_start = time.process_time_ns()
@@ -31,7 +33,7 @@ class WallClock:
         end = time.perf_counter_ns()
         cpu_end = time.process_time_ns()
         scale = 1e-9 / block
-        return {"time": (end - start) * scale, "cpu_time": (cpu_end - cpu_start) * scale}, ""
+        return {"time": (end - start) * scale, "cpu_time": (cpu_end - cpu_start) * scale}, ()
 
 
 def resolution_s(readings: int = 200) -> float:

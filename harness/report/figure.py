@@ -29,8 +29,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 # Stand for the colours of the page's theme, wherever a figure has a colour.
 INK, MUTED, BAND = "var(--ink)", "var(--muted)", "var(--band)"
-# Of the symbols of a first, second and third value of the same cases.
-_FILLINGS = ("", "-open", "-open-dot")
+# Of the symbols of a first, second, third and fourth value of the same cases.
+_FILLINGS = ("", "-open", "-open-dot", "-dot")
 # An interval is cut where it reaches this many times farther than all ratios; decades beyond the ends of such an axis.
 _CUT, _EDGE = 4.0, 0.03
 # Questions whose cases are joined by lines, and by lines with names; more would cover the points.
@@ -201,8 +201,8 @@ def points(study: Study, found: Mapping[str, pd.DataFrame], *, bars: str = "") -
 
     Args:
         study: that the cases are of.
-        found: by what it is, cases with the columns ``x``, ``y`` and ``hover``; the second and third value of the same
-            cases are told apart by the filling of their symbols.
+        found: by what it is, cases with the columns ``x``, ``y`` and ``hover``; up to four values of the same cases are
+            told apart by the filling of their symbols.
         bars: ``error_x`` or ``error_y``, where the intervals of ``median`` are drawn.
     """
     traces, known = list[Trace](), set[str]()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analysis.compare import compare
 from harness.analysis.conditions import differences
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import Row, result_tables
 from harness.core.case import describe
 from harness.core.environment import short_name
 from harness.core.rules import Rules
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from harness.analysis.compare import Report
     from harness.analysis.history import History
-    from harness.analysis.rows import Row
     from harness.core.axis import Scalar
     from harness.core.case import PlannedCase
     from harness.core.environment import Environment
@@ -50,6 +49,7 @@ class Study:
         labels: a short name for each run, by its id: the machine, and what else tells it from the others.
         cases: one row for each case of each run, with how it ended and its ratio to the baseline; the index is the
             number of the case in this study.
+        rows: the same cases, with their measurements.
         measurements: one row for each case and metric, as in ``measurements.parquet``.
         samples: one row for each raw observation of the cases that ended well.
         axes: the axes of which there are several values, with these in order.
@@ -61,6 +61,7 @@ class Study:
     runs: tuple[Run, ...]
     labels: dict[str, str]
     cases: pd.DataFrame
+    rows: tuple[Row, ...]
     measurements: pd.DataFrame
     samples: pd.DataFrame
     axes: dict[str, list[Any]]
@@ -100,10 +101,12 @@ def build_study(
     """
     axes, labels, names = _varying(runs), run_labels(runs), _questions(runs)
     cases, measurements, samples = list[tuple[Any, ...]](), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    rows = list[Row]()
     for run in runs:
         trials = by_case(run.trials)
         for row, planned, baseline in _rows(run):
             number = len(cases)
+            rows.append(row)
             named = (run.id, labels[run.id], row.case.workload, row.case.group, names[row.case.group])
             cases.append((*named, *_case(run, row, planned, baseline, trials[row.case])))
             measurements += _measurements(number, row)
@@ -112,6 +115,7 @@ def build_study(
         tuple(runs),
         labels,
         pd.DataFrame(cases, columns=list(_CASES)),
+        tuple(rows),
         pd.DataFrame(measurements, columns=list(_MEASUREMENTS)),
         pd.DataFrame(samples, columns=list(_SAMPLES)),
         axes,

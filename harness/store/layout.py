@@ -9,6 +9,8 @@ was given where that is more than the policy's (``launches`` in the plan), and t
 say how they were come by (``provenance``) and how sure the instrument is (``uncertainty``); measurements, the former.
 Trials say which operators and kernels ran (``executed``). Version 1 is read as having none of it. A run whose mode is
 ``compiled`` is of kernels that were compiled and not run: its cases are kernels, and its environment is the compiler's.
+Since then ``run.json`` has the metrics that workloads declare (``metrics``, by workload); without them, a value that is
+of no metric of the harness is a plain number.
 
 A merged folder holds the same three tables of many runs, and ``runs.parquet`` with the ``run.json`` of each.
 """

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from harness.core.errors import UsageError
 from harness.core.measurement import Measurement
+from harness.core.metric import METRICS, recorded_metric
 from harness.core.run import MeasuredRun
 from harness.store.description import read_description
 from harness.store.layout import MEASUREMENTS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.case import Case
+    from harness.core.metric import Declared
 
 _COLUMNS = ["case", "metric", "n", "launches", "median", "ci_low", "ci_high", "flags"]
 
@@ -49,7 +51,7 @@ def read_measured_run(folder: Path) -> MeasuredRun:
         raise UsageError(f"{folder} was made slower on purpose")
     cases = {case.id: case for case in description.cases}
     try:
-        return MeasuredRun(folder, description, tuple(_measurements(folder, cases)))
+        return MeasuredRun(folder, description, tuple(_measurements(folder, cases, description.metrics or {})))
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{folder} cannot be read: {error}") from None
     except KeyError as missing:
@@ -58,7 +60,8 @@ def read_measured_run(folder: Path) -> MeasuredRun:
         raise UsageError(f"{folder}/{MEASUREMENTS} does not have the columns of a run") from None
 
 
-def _measurements(folder: Path, cases: dict[str, Case]) -> Iterator[Measurement]:
+def _measurements(folder: Path, cases: dict[str, Case], declared: Declared) -> Iterator[Measurement]:
     for row in pq.ParquetFile(table_source(folder / MEASUREMENTS)).read(columns=_COLUMNS).to_pylist():
-        flags = tuple(filter(None, row["flags"].split(",")))
-        yield Measurement(**{**row, "case": cases[row["case"]], "flags": flags})
+        case, flags = cases[row["case"]], tuple(filter(None, row["flags"].split(",")))
+        own = None if row["metric"] in METRICS else recorded_metric(row["metric"], declared.get(case.workload, {}))
+        yield Measurement(**{**row, "case": case, "flags": flags, "own": own})

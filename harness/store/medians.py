@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import unknown
 from harness.core.matching import matching
-from harness.core.metric import metric_of
 from harness.core.trial import OK
 from harness.store.query import connected
 
@@ -49,7 +48,7 @@ class Median:
 # Values that an instrument could not give are NaN, and the times of trials that failed say nothing: as in a run's own
 # summary. The parts in braces are left out where they would change nothing, for each costs a look at every row.
 _MEDIANS = """
-select "case", {setting} as setting, median(value), count(distinct run_id), count(*)
+select "case", {setting} as setting, any_value(unit), median(value), count(distinct run_id), count(*)
 from samples {join} where metric = $metric and {counts}
 group by all
 """
@@ -75,8 +74,7 @@ def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
         if not rows:
             known = duck.execute(_METRICS.format(counts=counts)).fetchall()
             raise unknown("metric", metric, [name for (name,) in known])
-    unit = metric_of(metric).unit
-    found = [Median(case, settings[setting], unit, *numbers) for case, setting, *numbers in rows]
+    found = [Median(case, settings[setting], *rest) for case, setting, *rest in rows]
     planned = {
         case.id: number for number, case in enumerate(case for run in sources.runs for case in run.description.cases)
     }

@@ -62,8 +62,10 @@ def _journals(duck: DuckDBPyConnection, sources: Sources, table: str) -> Iterato
             continue
         if table == MEASUREMENTS:
             rows = measurement_table(run.description.id, ())
+        elif table == SAMPLES:
+            rows = sample_table(run.description.id, run.trials, run.description.metrics or {})
         else:
-            rows = (sample_table if table == SAMPLES else trial_table)(run.description.id, run.trials)
+            rows = trial_table(run.description.id, run.trials)
         name = f"journal_{VIEWS[table]}_{number}"
         duck.register(name, rows)  # unlike a relation, this keeps the rows alive as long as the view
         yield duck.table(name)

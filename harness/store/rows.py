@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from harness.core.metric import metric_of
+from harness.core.metric import recorded_metric
 from harness.core.trial import Sample
 from harness.store import schema
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from harness.core.case import Case
     from harness.core.measurement import Measurement
+    from harness.core.metric import Declared
     from harness.core.trial import Trial
 
 _OF_SAMPLE = [field.name for field in fields(Sample)]
 
 
-def sample_table(run_id: str, trials: Iterable[Trial]) -> pa.Table:
+def sample_table(run_id: str, trials: Iterable[Trial], declared: Declared) -> pa.Table:
     """Return every sample of a run's trials; column by column, for there may be millions."""
     columns: dict[str, list[Any]] = {name: [] for name in schema.SAMPLES_SCHEMA.names}
     for trial in trials:
@@ -29,7 +30,9 @@ def sample_table(run_id: str, trials: Iterable[Trial]) -> pa.Table:
             columns[name] += [value] * len(trial.samples)
         for name in _OF_SAMPLE:
             columns[name] += [getattr(sample, name) for sample in trial.samples]
-        columns["unit"] += [metric_of(sample.metric).unit for sample in trial.samples]
+        own = declared.get(trial.case.workload, {})
+        units = {metric: recorded_metric(metric, own).unit for metric in {sample.metric for sample in trial.samples}}
+        columns["unit"] += [units[sample.metric] for sample in trial.samples]
     return pa.Table.from_pydict(columns, schema=schema.SAMPLES_SCHEMA)
 
 

@@ -41,6 +41,8 @@ def new_run_id(selection: str) -> str:
 def create_run(results: Path, description: RunDescription) -> Path:
     """Create the folder of a run, with its plan and environment, before anything is measured; it starts now.
 
+    ``metrics`` are those that its workloads declare, so that a reader without the workloads knows them.
+
     Raises:
         UsageError: the results folder cannot be written to.
     """
@@ -96,7 +98,7 @@ def write_tables(run: Run, measurements: Iterable[Measurement], state: State) ->
     """
     folder, ended = run.folder, replace(run.description, state=state, ended_at=utc_now())
     try:
-        _write(folder / schema.SAMPLES, sample_table(run.id, run.trials))
+        _write(folder / schema.SAMPLES, sample_table(run.id, run.trials, run.metrics))
         _write(folder / schema.TRIALS, trial_table(run.id, run.trials))
         _write(folder / schema.MEASUREMENTS, measurement_table(run.id, measurements))
         _describe(folder, ended)

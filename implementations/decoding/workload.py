@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from harness import Axis, Cost, Params, Published, Training, Workload
+from harness import Axis, Cost, Metric, Params, Published, Training, Workload
 from implementations.decoding._inputs import DTYPES, KINDS, input_bytes, make_inputs
 from implementations.decoding._places import METHODS
 from implementations.decoding._proof import check, examine, reference
@@ -47,6 +47,10 @@ workload = Workload(
     check=check,
     examine=examine,
     training=Training(METHODS, train_heads, SMOLLM2),
+    metrics=(
+        Metric("texts_differing", "1", None, "texts that differ from those of plain decoding", exact=True),
+        Metric("likelihood_deviations", "1", None, "distance of the likelihood from its mean, in standard deviations"),
+    ),
     published=(
         Published("3.4 times the speed, 2.6 when sampling", "T5-XXL, translation, TPU-v4", "Leviathan et al. 2023"),
         Published("2.18 to 2.83 times the speed", "Medusa, Vicuna-7B and 13B, MT-Bench, A100", "Cai et al. 2024"),

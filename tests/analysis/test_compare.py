@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from harness.analysis.compare import compare
 from harness.analysis.interval import Interval, two_level
 from harness.analysis.verdict import Contrast, judge
+from harness.cli.verdicts import report_json
 from harness.core.case import Case
 from harness.core.comparison import Comparison
+from harness.core.metric import Metric
 from harness.core.rules import Limit, Rules
 from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
-from harness.core.trial import ABSENT
+from harness.core.trial import ABSENT, Sample
 from harness.core.variant import Variant
 
 Record = Callable[..., Run]
@@ -166,6 +169,44 @@ def test_what_is_the_same_each_time_is_compared_by_its_value(
     sides = [record({"base": draw(1)}, extra={metric: value}) for value in (base, new)]
     (row,) = [row for row in compare(*sides, Rules()).rows if row.metric == metric]
     assert row.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("metric", "new", "verdict"),
+    [
+        (Metric("kept", "B", "higher", "x", margin=0.1), 120.0, "better"),
+        (Metric("kept", "B", "lower", "x", margin=0.1), 120.0, "worse"),
+        (Metric("kept", "s", "lower", "x", margin=0.1), 120.0, "slower"),
+        (Metric("kept", "B", "lower", "x", margin=0.1), 105.0, "equivalent"),
+        (Metric("kept", "B", "lower", "x", margin=0.1), -1.0, "inconclusive"),
+        (Metric("kept", "B", "lower", "x", margin=0.1, exact=True), 120.0, "worse"),
+        (Metric("kept", "B", None, "x"), 120.0, ""),
+        (None, 120.0, ""),
+    ],
+)
+def test_a_metric_of_the_workload_is_compared_by_its_own_direction_and_margin(
+    record: Record, draw: Draw, metric: Metric | None, new: float, verdict: str
+) -> None:
+    declared = [metric] if metric else []
+    sides = [record({"base": draw(1)}, extra={"kept": value}, metrics=declared) for value in (100.0, new)]
+    report = compare(*sides, Rules())
+    assert [row.verdict for row in report.rows if row.metric == "kept"] == ([verdict] if verdict else [])
+    assert "own" not in report_json(report)["comparisons"][0]
+
+
+def test_what_a_check_reports_once_a_launch_is_compared_over_launches(record: Record, draw: Draw) -> None:
+    kept = Metric("kept", "B", "lower", "x")
+    base, new = (record({"base": draw(1, launches=launches)}, metrics=[kept]) for launches in (3, 3))
+    for run, values in ((base, (100.0, 101.0, 99.0)), (new, (120.0, 119.0, 121.0))):
+        for trial, value in zip(run.trials, values, strict=True):
+            trial.samples.append(Sample("kept", value))
+    (row,) = [row for row in compare(base, new, Rules()).rows if row.metric == "kept"]
+    assert (row.verdict, row.ratio) == ("worse", pytest.approx(1.2, rel=0.01))
+    assert row.ci_low < 1.2 < row.ci_high
+    single = [replace(run, trials=run.trials[:1]) for run in (base, new)]
+    (row,) = [row for row in compare(*single, Rules()).rows if row.metric == "kept"]
+    assert row.verdict == "inconclusive"
+    assert row.note.startswith("one launch; a verdict needs 3")
 
 
 def test_another_machine_is_not_compared_and_the_fields_that_differ_are_named(record: Record, draw: Draw) -> None:

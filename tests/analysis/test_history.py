@@ -11,6 +11,7 @@ from harness.analysis.history import History, Series, build_history
 from harness.core.case import Case
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
+from harness.core.metric import Direction, Metric
 from harness.core.run import MeasuredRun
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
@@ -37,8 +38,9 @@ def a_run(
     environment: Environment = HERE,
     policy: Policy = POLICY,
     cases: Sequence[Case] = (CASE,),
+    own: Metric | None = None,
 ) -> MeasuredRun:
-    rows = tuple(Measurement(case, metric, 10, 5, value, value * 0.99, value * 1.01) for case in cases)
+    rows = tuple(Measurement(case, metric, 10, 5, value, value * 0.99, value * 1.01, own=own) for case in cases)
     environment = replace(environment, git_commit=of or commit(moment))
     started = f"2026-01-01T00:{moment:02}:00"
     description = RunDescription(f"run-{moment:03}", (), policy, environment, COMPLETE, started)
@@ -191,3 +193,12 @@ def test_zeros_are_stable_if_they_are_all_and_have_no_verdict_if_they_are_not() 
 def test_a_number_that_is_none_is_no_point() -> None:
     runs = [a_run(moment, float("nan") if moment % 2 else 1.0) for moment in range(30)]
     assert len(only(history(runs)).points) == 15
+
+
+@pytest.mark.parametrize(("better", "word"), [("lower", "worse"), ("higher", "better"), (None, "higher")])
+def test_a_metric_of_the_workload_has_its_own_unit_and_direction(better: Direction | None, word: str) -> None:
+    kept = Metric("kept", "B", better, "x")
+    runs = [a_run(number, value, metric="kept", own=kept) for number, value in enumerate(stepped(1.5))]
+    series = only(history(runs, "kept"))
+    assert series.unit == "B"
+    assert [step.direction for step in series.changes] == [word]

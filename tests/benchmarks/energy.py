@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.probes.energy import idle_power, net_energy, step_energy
+from harness.probes.energy import idle_power, step_energy
 from tests.probes.nvml_stand_in import StandIn
-from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge
+from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge, net, rest
 
 WINDOWS = 300
 KINDS: dict[str, dict[str, Any]] = {
@@ -135,10 +135,12 @@ def at_rest() -> None:
     one = gauge(device)
     idle = idle_power(one)
     energy = step_energy(one, device.work)
-    net = net_energy(energy.gross, idle, energy.step_s)
+    found = net(energy, rest(idle))
     truth = (BUSY_W - IDLE_W) * device.step_s
     print(f"idle {idle.value:.2f} +- {idle.uncertainty:.2f} W (true: {IDLE_W:g})")
-    print(f"net {net.value * 1e3:.2f} +- {net.uncertainty * 1e3:.2f} mJ a step (true: {truth * 1e3:g})")
+    if found:
+        half = found.ci_high - found.median
+        print(f"net {found.median * 1e3:.2f} +- {half * 1e3:.2f} mJ a step (true: {truth * 1e3:g})")
 
 
 def refused() -> None:

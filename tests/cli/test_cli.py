@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.core.flag import Flag
 from harness.store.read import read_run
 from tests.support.command import BENCH, bench, environment, start
 from tests.support.launcher import FakeLaunches, Script, noisy
@@ -247,3 +248,9 @@ def test_a_terminal_is_told_what_is_being_done_and_a_reader_that_leaves_is_no_er
 
     piped = subprocess.run(f"'{BENCH}' list | head -1", shell=True, capture_output=True, text=True, check=False)
     assert piped.stderr == ""
+
+
+def test_list_explains_every_flag(place: Path) -> None:
+    shown = bench("list", "--flags").stdout
+    for flag in Flag:
+        assert f"{flag}: {flag.help}\n  casts doubt on the {flag.doubts}\n" in shown

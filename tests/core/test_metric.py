@@ -1,8 +1,23 @@
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 
-from harness.core.metric import METRICS, format_value
+from harness.core.errors import UsageError
+from harness.core.metric import (
+    METRICS,
+    Metric,
+    by_name,
+    declared_from_json,
+    declared_to_json,
+    format_value,
+    metric_of,
+    recorded_metric,
+)
+from harness.core.workload import Reference, Workload
 
 
 @pytest.mark.parametrize(
@@ -30,3 +45,46 @@ def test_every_metric_is_keyed_by_its_own_name_and_has_a_unit_and_a_direction() 
         assert metric.name == name
         assert metric.unit
         assert metric.better in ("lower", "higher", None)
+
+
+def test_a_mistyped_name_is_an_error_with_the_nearest_and_no_new_metric() -> None:
+    with pytest.raises(UsageError, match=re.escape("unknown metric 'tmie'; did you mean 'time'?")):
+        metric_of("tmie")
+    assert metric_of("time") is METRICS["time"]
+
+
+def test_a_recorded_value_of_a_metric_that_nobody_declared_is_a_plain_number() -> None:
+    found = recorded_metric("wrong_elements", {})
+    assert (found.unit, found.better, found.exact, found.label) == ("1", None, True, "wrong elements")
+    declared = {"wrong_elements": Metric("wrong_elements", "B", "lower", "wrong")}
+    assert recorded_metric("wrong_elements", declared) is declared["wrong_elements"]
+
+
+def test_no_two_metrics_are_called_the_same() -> None:
+    labels = [metric.label for metric in METRICS.values()]
+    assert sorted(labels) == sorted(set(labels))
+    assert all(label.isprintable() and label for label in labels)
+
+
+def test_declared_metrics_are_read_back_as_they_were_written() -> None:
+    declared = {"work": by_name([Metric("kept", "B", "higher", "what is kept", 0.1, 2.0, label="kept bytes")])}
+    assert declared_from_json(json.loads(json.dumps(declared_to_json(declared)))) == declared
+
+
+def declare(metrics: Any) -> Workload:
+    declared = tuple(Metric(name, "1", better, "x") for name, better in metrics)
+    return Workload("work", "w", (), lambda p, d, g: None, Reference, "base", metrics=declared)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([("time", None)], "metric 'time' is the harness's own; choose another name"),
+        ([("kept", None), ("kept", None)], "metric 'kept' is declared twice"),
+        ([("a b", None)], "metric 'a b' needs a name such as 'tokens_kept'"),
+        ([("kept", "more")], "metric 'kept': better is 'more'; write 'lower', 'higher' or None"),
+    ],
+)
+def test_a_workload_refuses_metrics_that_could_be_taken_for_others(metrics: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        declare(metrics)

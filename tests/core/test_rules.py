@@ -4,7 +4,9 @@ import tomllib
 
 import pytest
 
+from harness.core.case import Case
 from harness.core.errors import UsageError
+from harness.core.metric import METRICS, Metric
 from harness.core.rules import Limit, Rules, rules_from_toml, with_margin
 
 TEXT = """
@@ -32,17 +34,17 @@ def rules(text: str) -> Rules:
 
 def test_a_limit_comes_from_the_metric_then_the_file_then_the_workload() -> None:
     found = rules(TEXT)
-    assert found.limit("other", "time") == Limit(0.03, 1e-5)
-    assert found.limit("other", "peak_memory") == Limit(0.1, float(1 << 20))
-    assert found.limit("attention", "peak_memory") == Limit(0.2, float(1 << 20))
-    assert Rules().limit("other", "time") == Limit(0.01, 0.0)
+    assert found.limit("other", METRICS["time"]) == Limit(0.03, 1e-5)
+    assert found.limit("other", METRICS["peak_memory"]) == Limit(0.1, float(1 << 20))
+    assert found.limit("attention", METRICS["peak_memory"]) == Limit(0.2, float(1 << 20))
+    assert Rules().limit("other", METRICS["time"]) == Limit(0.01, 0.0)
     assert found.fdr == 0.1
 
 
 def test_the_margin_of_the_command_line_is_for_what_is_timed_and_stands_above_the_file() -> None:
     found = with_margin(rules(TEXT), "5%", None)
-    assert found.limit("other", "time").margin == 0.05
-    assert found.limit("other", "peak_memory").margin == 0.1
+    assert found.limit("other", METRICS["time"]).margin == 0.05
+    assert found.limit("other", METRICS["peak_memory"]).margin == 0.1
 
 
 @pytest.mark.parametrize(
@@ -69,13 +71,23 @@ def test_an_accepted_change_names_its_cases_with_stars_and_brackets_as_they_are(
         ("[metric.time]\nflor=1", "unknown key 'flor'; did you mean 'floor'?"),
         ("[metric.time]\nfloor='1 ms'", "time.floor: expected a number of at least 0 in the metric's unit"),
         ("[metric]\ntime=1", "time must be a table"),
-        ("[workload.w]\ntiem={}", "unknown metric 'tiem'"),
         ("[[accept]]\ncase='a'", "an [[accept]] needs reason, commit"),
         ("accept='all'", "accept must be written as [[accept]] tables"),
-        ("[[accept]]\ncase='a'\nreason='r'\ncommit='c'\nmetric='tmie'", "unknown metric 'tmie'"),
     ],
 )
 def test_what_no_rule_has_is_named_with_the_nearest(text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
         rules(text)
     assert message in str(error.value)
+
+
+ACCEPT = "[[accept]]\ncase='*'\nreason='r'\ncommit='c'\nmetric='tmie'"
+
+
+@pytest.mark.parametrize(("text", "metric"), [("[workload.w]\ntiem={}", "tiem"), (ACCEPT, "tmie")])
+def test_a_rule_of_a_metric_that_its_workload_does_not_have_is_refused_with_the_nearest(text: str, metric: str) -> None:
+    cases, found = [Case("w", "base", ())], rules(text)
+    with pytest.raises(UsageError, match=f"rules.toml: unknown metric of w '{metric}'; did you mean 'time'?"):
+        found.check(cases, {})
+    found.check(cases, {"w": {metric: Metric(metric, "1", "lower", "of its own")}})
+    found.check([], {})

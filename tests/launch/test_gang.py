@@ -19,11 +19,15 @@ import signal
 import stat
 import time
 import torch
-from harness import Axis, Reference, Requires, Workload, implementation
+from harness import Axis, Check, Metric, Reference, Requires, Workload, implementation
+
+def examine(output, truth):
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    return Check({"agreed": 3.0 - rank, "strayed": float(rank)})
 
 axes = (Axis.integer("n", 3, "Rows."),)
 work = Workload("work", "Sum.", axes, lambda p, d, g: torch.rand(p["n"], generator=g), lambda x: Reference(3 * x),
-                "alone")
+                "alone", examine=examine, metrics=(Metric("agreed", "1", "higher", "ranks that agree"),))
 ranks = Requires(world_size=lambda params: 3)
 
 taken = []
@@ -202,3 +206,8 @@ def test_more_ranks_than_cores_are_flagged(run: Run) -> None:
     (flags,) = {sample.flags for sample in trial(run, "f_lags").samples if sample.metric == "time"}
     assert ("contended_ranks" in flags) == (cores < 3)
     assert not any("contended_ranks" in sample.flags for sample in trial(run, "alone").samples)
+
+
+def test_of_a_metric_of_the_workload_the_worst_of_all_ranks_counts(run: Run) -> None:
+    found = trial(run, "a_sums")
+    assert (values(found, "agreed"), values(found, "strayed")) == ([1.0], [2.0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.core.flag import Flag
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, SKIPPED, Launch, Sample, Trial
 from harness.launch.hosts import Hosts
 from harness.launch.launcher import Launcher
@@ -61,8 +62,8 @@ def test_memory_and_what_a_step_runs_are_looked_at_in_the_first_launch_alone_in_
     ("script", "flags"),
     [
         (Script(steady=False), "not_steady"),
-        (Script(flags={"executed": ("not_as_requested",)}), "not_as_requested"),
-        (Script(flags={"recheck": ("settings_changed",)}), "settings_changed"),
+        (Script(flags={"executed": (Flag.NOT_AS_REQUESTED,)}), "not_as_requested"),
+        (Script(flags={"recheck": (Flag.SETTINGS_CHANGED,)}), "settings_changed"),
         (Script(samples={"turn": [Sample("time", 1e-3, 0, 0, "waiting")]}, steady=False), "waiting,not_steady"),
         (Script(), ""),
     ],

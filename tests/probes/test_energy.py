@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.probes.energy import DISAGREE, Figure, idle_between, idle_power, net_energy, step_energy
+from harness.analysis.energy import at_rest, energies
+from harness.core.case import Case, PlannedCase
+from harness.core.flag import Flag
+from harness.core.measurement import Measurement
+from harness.core.trial import Rest
+from harness.probes.energy import Figure, StepEnergy, idle_power, step_energy
 from harness.probes.meter import INTEGRATED, MEASURED, MeterError, Reason, Tick
 from harness.probes.window import Gauge
 
@@ -103,8 +108,33 @@ def gauge(device: Device, tick: Tick | None = None, check: Device | None = None)
     return Gauge(device, tick, check, device.queued, device.seed, device.now, device.sleep)
 
 
-def watts(value: float, half: float = 1.0, provenance: str = MEASURED) -> Figure:
-    return Figure(value, half, provenance)
+def rest(watts: Figure) -> Rest:
+    return Rest("", watts.value, watts.uncertainty, watts.provenance)
+
+
+def watts(value: float, half: float = 1.0, provenance: str = MEASURED) -> Rest:
+    return rest(Figure(value, half, provenance))
+
+
+def net(energy: StepEnergy, *rests: Rest) -> Measurement | None:
+    """Return the net energy that a run would report."""
+    found = {"energy_gross": energy.gross, "power_mean": energy.power}
+    case = Case("work", "base", ())
+    rows = {
+        name: Measurement(
+            case,
+            name,
+            1,
+            1,
+            one.value,
+            one.value - one.uncertainty,
+            one.value + one.uncertainty,
+            energy.flags,
+            one.provenance,
+        )
+        for name, one in found.items()
+    }
+    return {row.metric: row for row in energies(PlannedCase(case), rows, rests)}.get("energy_net")
 
 
 @pytest.mark.parametrize(
@@ -190,27 +220,43 @@ def test_net_energy_is_gross_less_what_is_drawn_at_rest_in_the_same_time() -> No
     one = gauge(device)
     idle = idle_power(one)
     energy = step_energy(one, device.work)
-    net = net_energy(energy.gross, idle, energy.step_s)
+    found = net(energy, rest(idle))
+    assert found is not None
     assert idle.value == pytest.approx(IDLE_W, rel=0.02)
-    assert abs(net.value - 240e-3) <= net.uncertainty
-    assert net.uncertainty == energy.gross.uncertainty + idle.uncertainty * energy.step_s
-    assert net.provenance == MEASURED
+    assert found.ci_low <= 240e-3 <= found.ci_high
+    half_j = energy.gross.uncertainty + idle.uncertainty * energy.step_s
+    assert found.ci_high - found.median == pytest.approx(half_j)
+    assert found.provenance == MEASURED
 
 
 def test_idle_power_that_changed_is_as_uncertain_as_the_change() -> None:
-    assert idle_between(watts(60), watts(64, 2)) == watts(62, 4)
-    assert idle_between(watts(60), watts(60, 1, INTEGRATED)).provenance == INTEGRATED
+    assert at_rest([watts(60), watts(64, 2)]) == watts(62, 4)
 
 
-def test_without_idle_power_there_is_no_net_energy_and_the_reason_is_kept() -> None:
+@pytest.mark.parametrize("integrated", [0, 1, 2])
+def test_net_energy_is_integrated_where_any_part_of_it_is(integrated: int) -> None:
+    how = [INTEGRATED if part == integrated else MEASURED for part in range(3)]
+    gross, power = Figure(0.3, 6e-3, how[0]), Figure(300.0, 6.0, how[0])
+    energy = StepEnergy(gross, power, 1e-3, None, "gpu", ())
+    found = net(energy, watts(60, provenance=how[1]), watts(60, provenance=how[2]))
+    assert found is not None
+    assert found.provenance == INTEGRATED
+
+
+def test_without_idle_power_there_is_no_net_energy() -> None:
     missing = Figure(math.nan, math.nan, "unavailable: gone", Reason.DEVICE_LOST)
-    assert net_energy(watts(0.3), missing, 1e-3) is missing
-    assert net_energy(missing, watts(60), 1e-3) is missing
-    assert idle_between(watts(60), missing) is missing
+    device = Device()
+    energy = step_energy(gauge(device), device.work)
+    assert net(energy, rest(missing)) is None
+    assert net(StepEnergy(missing, missing, 0.0, None, "gpu", ()), watts(60)) is None
+    assert at_rest([rest(missing), watts(60)]) == watts(60)
 
 
-@pytest.mark.parametrize(("scale", "flags"), [(1.03, ""), (0.97, ""), (1.08, DISAGREE), (0.92, DISAGREE)])
-def test_a_second_meter_that_is_off_by_over_5_percent_is_flagged(scale: float, flags: str) -> None:
+OFF = (Flag.METERS_DISAGREE,)
+
+
+@pytest.mark.parametrize(("scale", "flags"), [(1.03, ()), (0.97, ()), (1.08, OFF), (0.92, OFF)])
+def test_a_second_meter_that_is_off_by_over_5_percent_is_flagged(scale: float, flags: tuple[Flag, ...]) -> None:
     device = Device()
 
     class Check(Device):
@@ -219,6 +265,7 @@ def test_a_second_meter_that_is_off_by_over_5_percent_is_flagged(scale: float, f
 
     energy = step_energy(gauge(device, check=Check()), device.work)
     assert energy.flags == flags
+    assert getattr(net(energy, watts(60)), "flags", None) == flags
     assert energy.gross.value == pytest.approx(0.3, rel=0.02)
 
 

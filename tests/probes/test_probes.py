@@ -52,7 +52,7 @@ def test_the_clock_runs_a_block_of_steps_and_gives_the_time_of_one() -> None:
     assert 0 < values["time"] * 50 < 1.0 + (calls[-1] - calls[0]) * 50
     assert values["time"] * 50 >= calls[-1] - calls[0]
     assert set(values) == {"time", "cpu_time"}
-    assert flags == ""
+    assert flags == ()
 
 
 def test_a_sample_must_be_a_thousand_ticks_of_the_clock() -> None:

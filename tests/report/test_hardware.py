@@ -67,7 +67,7 @@ def test_a_missing_cell_says_why_and_is_never_zero_or_empty(runs: list[Run]) -> 
     _, values = blocks(build_study(runs))
     assert cells(values, "Time of a step", "flash")[0] == "- skipped: needs CUDA"
     assert cells(values, "Time of a step", "other")[0] == "- not in this run"
-    assert cells(values, "Share of the measured roof", "naive")[0] == "- the roofs of this machine were not measured"
+    assert cells(values, "% of roofline", "naive")[0] == "- the roofs of this machine were not measured"
     assert cells(values, "Per watt", "naive")[0] == "- no energy in this run"
     for rows in values["tables"].values():
         assert all(cell["text"] or cell["reason"] for row in rows for cell in row["cells"])
@@ -77,7 +77,7 @@ def test_values_are_work_over_time_roof_and_energy(runs: list[Run]) -> None:
     _, values = blocks(build_study(runs))
     number, unit = cells(values, "Throughput", "naive")[0].split()
     assert (float(number), unit) == (pytest.approx(100.0, rel=0.02), "GFLOP/s")
-    assert cells(values, "Share of the measured roof", "naive")[1] in ("24%", "25%", "26%")
+    assert cells(values, "% of roofline", "naive")[1] in ("24%", "25%", "26%")
     assert cells(values, "Per watt", "naive")[1] == "2.00 GFLOP/J"
     best = [cell["best"] for cell in values["tables"]["Time of a step"][0]["cells"]]
     assert best == [False, True]
@@ -87,7 +87,7 @@ def test_a_measure_that_no_machine_has_is_named_once(runs: list[Run], study_run)
     other = study_run({"naive": (1e-2, 2e-2, 4e-2)}, cpu_model="Another")
     _, values = blocks(build_study([runs[0], other]))
     assert list(values["tables"]) == ["Time of a step", "Throughput"]
-    assert values["absent"] == ["share of the measured roof", "per watt"]
+    assert values["absent"] == ["% of roofline", "per watt"]
 
 
 def test_energy_that_could_not_be_read_says_what_the_meter_said(runs: list[Run]) -> None:

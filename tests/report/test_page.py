@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from harness.core.flag import flag_help
+from harness.core.metric import METRICS
 from harness.core.run import Run
 from harness.report.files import write_report
 from harness.report.study import build_study
@@ -104,6 +106,15 @@ def test_rows_are_sorted_by_their_numbers_and_not_by_their_text(opened, report: 
     assert head.get_attribute("aria-sort") == "ascending"
     head.locator("button").click()
     assert "n=1024" in found.page.locator("#results tbody tr:not([hidden])").first.inner_text()
+
+
+def test_heads_and_flags_say_what_they_mean_where_the_mouse_rests(opened, study_run) -> None:
+    found = opened(page_of(study_run(TIMES, extra=EXTRA, launches=1)))
+    head = found.page.locator("#results th", has_text="throughput")
+    assert head.get_attribute("title") == METRICS["flops_per_s"].help
+    flags = found.page.locator("#results abbr", has_text="one_launch")
+    assert flags.count() == 9
+    assert flags.first.get_attribute("title") == flag_help("one_launch")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

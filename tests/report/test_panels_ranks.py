@@ -102,7 +102,12 @@ def test_a_process_that_others_held_up_makes_every_efficiency_doubtful(study) ->
 def test_the_parts_of_a_step_are_stacked_and_its_overlap_stands_at_their_end(study) -> None:
     figure = drawn(study({1: 1e-3, 2: 1e-3}, extra=SPLIT), time_split)["time-split"]
     bars = {trace["name"]: trace["x"] for trace in figure.data if trace["type"] == "bar"}
-    assert bars == {"forward": [2e-3], "backward": [5e-3], "update": [1e-3], "exposed communication": [3e-3]}
+    assert bars == {
+        "forward time": [2e-3],
+        "backward time": [5e-3],
+        "optimizer time": [1e-3],
+        "exposed communication time": [3e-3],
+    }
     (words,) = [trace for trace in figure.data if trace["type"] == "scatter"]
     assert words["text"] == [" 25% of 4.00 ms overlapped"]
     assert words["x"] == pytest.approx([11e-3])
@@ -112,7 +117,7 @@ def test_the_parts_of_a_step_are_stacked_and_its_overlap_stands_at_their_end(stu
 def test_a_step_that_does_not_communicate_has_no_overlap(study) -> None:
     extra = {"forward_time": 2e-3, "overlap_share": math.nan, "exposed_communication_time": math.nan}
     figure = drawn(study({1: 1e-3, 2: 1e-3}, extra=extra), time_split)["time-split"]
-    assert [(trace["type"], trace["name"]) for trace in figure.data] == [("bar", "forward")]
+    assert [(trace["type"], trace["name"]) for trace in figure.data] == [("bar", "forward time")]
 
 
 def test_bandwidth_has_a_figure_beside_that_of_time_where_ranks_exchange_something(study) -> None:
@@ -204,10 +209,20 @@ def test_launches_that_keep_guesses_differently_are_one_line_of_means(study) -> 
 def test_the_table_has_rates_of_items_and_what_a_pass_gains_and_costs_with_three_digits(study) -> None:
     extra = {"tokens_per_step": 1.23456, "step_overhead": 1.5}
     (html,) = table.draw(study({1: 1e-3, 2: 1e-3}, extra=extra, cost=Cost(items=16)))
-    cells = [dict(zip(html.values["heads"], row["cells"], strict=True)) for row in html.values["rows"]]
+    cells = [
+        dict(zip((head for head, _ in html.values["heads"]), row["cells"], strict=True)) for row in html.values["rows"]
+    ]
     assert [cell["items/s"][0] for cell in cells] == ["15.8 k", "15.8 k"]
-    assert (cells[1]["tokens a pass"][0], cells[1]["cost of a pass"][0]) == ("1.23", "1.50")
-    assert cells[0]["tokens a pass"] == ("", "")
+    assert (cells[1]["tokens/pass"][0], cells[1]["cost/pass"][0]) == ("1.23", "1.50")
+    assert cells[0]["tokens/pass"] == ("", "")
+
+
+def test_the_table_has_efficiencies_in_parentheses_where_cores_were_not_free(study) -> None:
+    (html,) = table.draw(study({1: 1e-3, 2: 1e-3, 4: 1e-3}, flags={4: "contended_ranks"}))
+    head = html.render().partition("<tbody>")[0]
+    assert ">efficiency</button>" in head
+    cells = [text for row in html.values["rows"] for text, _ in row["cells"]]
+    assert {"1.00", "(1.00)"} <= set(cells)
 
 
 def test_a_run_without_guesses_has_no_such_figure(study) -> None:

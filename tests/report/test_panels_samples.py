@@ -196,7 +196,7 @@ def test_memory_of_host_and_device_stand_apart_and_so_do_metrics(study) -> None:
     assert [trace["x"] for trace in traces(device, name="base")][:2] == [[5e8], [6e8]]
     assert [trace["marker"]["symbol"] for trace in device.data[:3]] == ["circle", "circle-open", "circle-open-dot"]
     assert [trace["showlegend"] for trace in device.data[:3]] == [True, False, False]
-    assert [trace["name"] for trace in host.data[2:]] == ["resident memory", "live blocks of the allocator"]
+    assert [trace["name"] for trace in host.data[2:]] == ["peak memory", "peak allocated"]
     assert all((tick / 2**18).is_integer() for tick in host.layout["xaxis"]["tickvals"])
 
 
@@ -206,7 +206,7 @@ def test_memory_of_zero_stands_at_the_tick_of_zero(study) -> None:
     axis = figure.layout["xaxis"]
     assert axis["ticktext"][0] == "0"
     assert named(figure, "none")["x"] == [axis["tickvals"][0]]
-    assert named(figure, "none")["hovertext"] == ["none, work: 0 B, resident memory"]
+    assert named(figure, "none")["hovertext"] == ["none, work: 0 B, peak memory"]
 
 
 def test_time_stands_against_memory_where_a_point_has_several_implementations(study) -> None:
@@ -236,7 +236,7 @@ def test_energy_has_its_uncertainty_and_says_how_it_was_come_by(study) -> None:
     assert (gross["x"], net["x"]) == ([0.5], pytest.approx([0.5 - 100.0 * 1e-3]))
     assert gross["error_x"]["array"][0] == pytest.approx(0.05, rel=0.1)
     assert "measured: NVML total energy (gpu)" in gross["hovertext"][0]
-    assert [trace["name"] for trace in figure.data[2:]] == ["gross", "net of rest"]
+    assert [trace["name"] for trace in figure.data[2:]] == ["energy", "net energy"]
 
 
 def test_along_a_line_energy_times_delay_is_a_power_of_ten(study) -> None:
@@ -272,6 +272,9 @@ def test_net_energy_below_zero_has_no_logarithm_and_is_written(study) -> None:
     assert "-100 mJ net, no more than the device draws at rest" in notes[0]
 
 
+PAIRS = ((1e-3, 0.0), (1e-4, 2e-3))
+
+
 def errors(largest: float, rms: float) -> list[Sample]:
     return [Sample("max_abs_error", largest), Sample("rms_error", rms)]
 
@@ -290,6 +293,24 @@ def test_errors_stand_against_time_and_zeros_at_a_tick_of_their_own(study) -> No
     assert named(figure, "fast")["y"] == [1e-4]
     assert "largest error exactly 0, 1.00 ms" in named(figure, "base")["hovertext"][0]
     assert "largest error is exactly 0 in 1 of 2 cases" in notes[0]
+
+
+def test_the_error_of_a_backward_pass_is_drawn_and_counted(study) -> None:
+    grads = [Measured([[time] * 2] * 2, extra=[Sample("grad_max_abs_error", error)]) for time, error in PAIRS]
+    figures, notes = drawn(study({4: {"base": grads[0], "fast": grads[1]}}), accuracy)
+    assert named(figures["accuracy"], "fast")["x"] == [2e-3]
+    assert "largest gradient error 0.002, 100 us" in named(figures["accuracy"], "fast")["hovertext"][0]
+    assert "The largest gradient error is exactly 0 in 1 of 2 cases." in notes[0]
+    (line, _) = (trace for trace in figures["accuracy"].data if "lines" in trace["mode"] or trace["mode"] == "text")
+    assert line["meta"] == {"cases": [0, 1, None]}
+
+
+def test_no_kind_of_error_is_left_out_of_the_figure_of_errors(study) -> None:
+    kinds = ("max_abs_error", "grad_max_abs_error", "gradient_error", "rms_error")
+    cases = {"base": Measured(extra=[Sample(kind, 1e-3) for kind in kinds])}
+    figure = drawn(study({4: cases}), accuracy)[0]["accuracy"]
+    mine = traces(figure, name="base")
+    assert len({trace["marker"]["symbol"] for trace in mine}) == len(mine) == len(kinds)
 
 
 def test_without_zeros_no_tick_says_zero(study) -> None:
@@ -407,8 +428,8 @@ def test_the_state_of_the_machine_stands_below_on_the_same_axis(study) -> None:
     )
     cases = {"base": Measured(extra=its), "fast": Measured(extra=states(sm_clock=[1.9e9, 1.9e9]))}
     figure = drawn(study({4: cases}, **ON_H100), timeline)[0]["work"]
-    assert labels(figure)[2:] == ["clock", "power", "temperature", "CPU used by others", "preemptions"]
-    base, fast = row(figure, "clock")
+    assert labels(figure)[2:] == ["GPU clock", "GPU power", "GPU temperature", "CPU used by others", "preemptions"]
+    base, fast = row(figure, "GPU clock")
     assert (base["y"].tolist(), fast["y"].tolist()) == ([1.98e9, 1.7e9], [1.9e9, 1.9e9])
     assert base["x"].tolist() == row(figure, "base")[0]["x"].tolist()[:2]
     assert [base["meta"], fast["meta"]] == [{"case": 0}, {"case": 1}]
@@ -433,7 +454,7 @@ def test_each_machine_has_rows_and_states_of_its_own(study) -> None:
     found = study(one, one, machines=[ON_H100, {"cpu_model": "Frugal 9000"}])
     figure = drawn(found, timeline)[0]["work"]
     names = ["NVIDIA H100 80GB HBM3", "Frugal 9000"]
-    assert labels(figure) == [*(f"base on {name}" for name in names), *(f"power, {name}" for name in names)]
+    assert labels(figure) == [*(f"base on {name}" for name in names), *(f"GPU power, {name}" for name in names)]
 
 
 @pytest.mark.parametrize("panel", MINE, ids=lambda panel: panel.__name__.rpartition(".")[2])
@@ -492,8 +513,8 @@ def test_what_training_keeps_stands_part_by_part(study) -> None:
     kept = [Sample("weight_memory", 2.0 * (1 << 20)), Sample("activation_memory", 3.0 * (1 << 20))]
     figure = drawn(study({4: {"base": Measured(extra=kept), "idle": Measured()}}), memory)[0]["memory-parts"]
     assert {trace["name"]: trace["x"] for trace in figure.data} == {
-        "weights and masters": [2.0],
-        "kept for the backward pass": [3.0],
+        "weight memory": [2.0],
+        "activation memory": [3.0],
     }
     assert all(trace["y"] == figure.layout["yaxis"]["categoryarray"] for trace in figure.data)
     assert figure.layout["barmode"] == "stack"

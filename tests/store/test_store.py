@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.analysis.rows import result_tables
 from harness.analysis.summary import summarise
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
@@ -16,6 +17,7 @@ from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
 from harness.detect import detect
+from harness.store.measured_run import read_measured_run
 from harness.store.read import read_run
 from harness.store.write import append, new_run_id, write_tables
 from tests.support.runs import recorded_run
@@ -164,3 +166,17 @@ def test_environments_that_differ_in_what_decides_say_so_and_others_do_not() -> 
     there = replace(here, cpu_model="Another", packages={**here.packages, "torch": "1.0"})
     assert [line.partition(":")[0] for line in here.differences(there)] == ["cpu_model", "packages"]
     assert here.fingerprint != there.fingerprint
+
+
+def test_a_run_that_is_older_than_declared_metrics_is_read_as_before(tmp_path: Path) -> None:
+    folder = new_run(tmp_path)
+    run = read_run(folder)
+    trials = [replace(TRIALS[0], samples=[*TRIALS[0].samples, Sample("wrong_elements", 3.0)])]
+    older = replace(run, description=replace(run.description, metrics=None), trials=tuple(trials))
+    write_tables(older, summarise([GROUP], trials), COMPLETE)
+    again = read_run(folder)
+    assert again.metrics == again.context.metrics == {}
+    (table,) = result_tables(again)
+    found = table.rows[0].measurements["wrong_elements"]
+    assert (found.median, found.unit, found.kind.better) == (3.0, "1", None)
+    assert {row.metric: row.unit for row in read_measured_run(folder).measurements}["wrong_elements"] == "1"

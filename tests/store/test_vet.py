@@ -47,6 +47,24 @@ def described(run: Run, **changes: Any) -> None:
     (run.folder / schema.RUN).write_text(json.dumps({**run.description.to_json(), **changes}))
 
 
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [],
+        {"work": [{"name": "kept"}]},
+        {"work": [{"name": "kept", "unit": 1, "better": None, "help": ""}]},
+        {"work": [{"name": "kept", "unit": "1", "better": "more", "help": ""}]},
+        {"work": [{"name": "kept", "unit": "1", "better": None, "help": "", "margin": "a lot"}]},
+        {"work": [{"name": "kept", "unit": "1", "better": None, "help": "", "colour": "red"}]},
+    ],
+)
+def test_declared_metrics_of_another_form_are_refused(run: Run, metrics: Any) -> None:
+    described(run, metrics={"work": [{"name": "kept", "unit": "1", "better": "lower", "help": ""}]})
+    look_through(run.folder)
+    described(run, metrics=metrics)
+    refused(run.folder, "reads as no run|better is")
+
+
 @pytest.mark.parametrize("name", [schema.RUN, schema.SAMPLES, schema.TRIALS, schema.MEASUREMENTS])
 def test_a_pickle_under_another_name_is_refused_and_not_read(run: Run, name: str) -> None:
     (run.folder / name).write_bytes(pickle.dumps(Touch()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from harness.core.flag import Flag
 from harness.core.suite import Mode
 from harness.core.trial import OK, Sample, Status
 from harness.launch.hosts import Hosts
@@ -61,7 +62,7 @@ class Script:
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     steady: bool = True
     executed: tuple[str, ...] = ()
-    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: Mapping[str, tuple[Flag, ...]] = field(default_factory=dict)
     log: str = ""
 
 
@@ -168,7 +169,7 @@ class FakeWorker:
         self.spec, self.memory_limit, self.timeout_s = spec, memory_limit, timeout_s
         self.status, self.message, self.steady = OK, "", True
         self.executed: tuple[str, ...] = ()
-        self.flags: tuple[str, ...] = ()
+        self.flags: tuple[Flag, ...] = ()
         self.active_s = 0.0
         self.ended = False
         self._launches, self._launcher = launches, launcher

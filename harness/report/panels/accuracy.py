@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import PRIMARY, format_value
+from harness.analysis.columns import ERRORS
+from harness.core.metric import PRIMARY, format_value, metric_of
 from harness.report.figure import Figure, escape, finite, links, log_axis, points, series_name, zero_edge
 from harness.report.html import Html
 
@@ -21,27 +22,28 @@ if TYPE_CHECKING:
 
     from harness.report.study import Study
 
-_ERRORS = {
-    "max_abs_error": "largest error",
-    "rms_error": "root mean square",
-    "gradient_error": "distance of the gradients",
-}
+_RMS = "rms_error"
 
 
 def draw(study: Study) -> Iterator[Figure | Html]:
     """Yield time against error, and how many errors are exactly 0."""
     times = study.values(PRIMARY)["median"].rename("y")
     found = {}
-    for metric, name in _ERRORS.items():
+    for metric in (*ERRORS, _RMS):
         rows = finite(study.values(metric)).join(times, how="inner")
         if len(rows):
-            found[name] = rows
+            found[metric] = rows
     if not found:
         return
     yield _figure(study, found)
-    first, rows = next(iter(found.items()))
-    if zeros := int((rows["median"] == 0).sum()):
-        yield Html("notes.html", {"notes": [f"The {first} is exactly 0 in {zeros} of {len(rows)} cases."]})
+    zeros = {metric: int((rows["median"] == 0).sum()) for metric, rows in found.items() if metric != _RMS}
+    notes = [
+        f"The {metric_of(metric).label} is exactly 0 in {count} of {len(found[metric])} cases."
+        for metric, count in zeros.items()
+        if count
+    ]
+    if notes:
+        yield Html("notes.html", {"notes": notes})
 
 
 def _figure(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
@@ -49,10 +51,13 @@ def _figure(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
     times = pd.concat([rows["y"] for rows in found.values()])
     axis, edge = zero_edge(log_axis("error", errors, "1"), errors)
     drawn = {}
-    for name, rows in found.items():
-        hover = [_hover(study, row, name) for row in rows.itertuples()]
-        drawn[name] = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
-    joined = links(next(iter(drawn.values())))
+    for metric, rows in found.items():
+        label = metric_of(metric).label
+        hover = [_hover(study, row, label) for row in rows.itertuples()]
+        drawn[label] = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
+    # A case is joined to others by the first error that it has.
+    first = pd.concat(drawn.values())
+    joined = links(first[~first.index.duplicated()])
     layout = {"xaxis": axis, "yaxis": log_axis("time of a step", times, "s")}
     return Figure("accuracy", [*joined, *points(study, drawn)], layout)
 

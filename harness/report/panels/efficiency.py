@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.efficiency import CONTENDED, EFFICIENCY, RANKS
-from harness.core.metric import three_digits
+from harness.core.metric import metric_of, three_digits
 from harness.report.figure import MUTED, Figure, error_bars, escape, finite, log_axis, looks, meaning
 from harness.report.lines import lines_over
 
@@ -41,7 +41,7 @@ def _layout(lines: list[Line]) -> dict[str, Any]:
     highest = max(value for line in lines for value, _ in line.at.values())
     return {
         "xaxis": log_axis("ranks", [], "1") | {"tickvals": ranks, "ticktext": [f"{one:g}" for one in ranks]},
-        "yaxis": {"title": {"text": "efficiency"}, "range": [0, max(1.1, 1.2 * highest)]},
+        "yaxis": {"title": {"text": metric_of(EFFICIENCY).label}, "range": [0, max(1.1, 1.2 * highest)]},
         "shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": MUTED}}],
     }
 

@@ -1,9 +1,9 @@
 """How much energy.
 
-The energy of one step; the bar is its 95 % interval, with what the meter itself leaves uncertain. Gross is all that the
-device drew meanwhile, net is less what it draws at rest. Below, energy against time: along a dashed line, energy times
-delay (EDP) is the same, so that of two points on different lines the one on the lower line is the better trade. What
-was not measured is listed with the reason, and is nowhere drawn as 0.
+The energy of one step; the bar is its 95 % interval, with what the meter itself leaves uncertain. Energy is all that
+the device drew meanwhile (gross); net energy is less what it draws when idle. Below, energy against time: along a
+dashed line, energy times delay (EDP) is the same, so that of two points on different lines the one on the lower line is
+the better trade. What was not measured is listed with the reason, and is nowhere drawn as 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import PRIMARY, format_value
+from harness.analysis.energy import GROSS
+from harness.core.metric import PRIMARY, format_value, metric_of
 from harness.formats.cells import spread
 from harness.report.figure import MUTED, Figure, escape, finite, log_axis, points, series_name
 from harness.report.html import Html
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from harness.report.study import Study
 
 _ROW_PX = 26
-_GROSS = "energy_gross"
-_METRICS = {_GROSS: "gross", "energy_net": "net of rest"}
+_NET = "energy_net"
 _UNAVAILABLE, _NOT_WANTED = "unavailable: ", "unavailable: not asked for"
 _SOME = "in some launch"
 # Cases of one reason that are named.
@@ -42,15 +42,15 @@ _NAME_AT = 0.12
 def draw(study: Study) -> Iterator[Figure | Html]:
     """Yield energy, energy against time, and what was not measured."""
     found = {}
-    for metric, name in _METRICS.items():
-        rows = finite(study.values(metric))
+    for metric in (GROSS, _NET):
+        name, rows = metric_of(metric).label, finite(study.values(metric))
         rows = rows[rows["median"] > 0]
         if len(rows):
             hover = [_hover(study, row, name) for row in rows.itertuples()]
-            found[name] = rows.assign(x=rows["median"], y=rows["question"].map(escape), hover=hover)
+            found[metric] = rows.assign(x=rows["median"], y=rows["question"].map(escape), hover=hover)
     if found:
         yield _joules(study, found)
-        yield from _against_time(study, found.get("gross"))
+        yield from _against_time(study, found.get(GROSS))
     if notes := list(_missing(study)):
         yield Html("notes.html", {"notes": notes})
 
@@ -67,7 +67,7 @@ def _joules(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
     questions = list(dict.fromkeys(study.cases["question"].map(escape)))
     rows_axis = {"categoryorder": "array", "categoryarray": questions[::-1], "automargin": True}
     layout = {"xaxis": log_axis("energy of a step", ends, "J"), "yaxis": rows_axis}
-    return Figure("energy", points(study, found, bars="error_x"), layout, row_px=_ROW_PX)
+    return Figure("energy", points(study, _by_label(found), bars="error_x"), layout, row_px=_ROW_PX)
 
 
 def _against_time(study: Study, gross: pd.DataFrame | None) -> Iterator[Figure]:
@@ -83,9 +83,12 @@ def _against_time(study: Study, gross: pd.DataFrame | None) -> Iterator[Figure]:
         "xaxis": log_axis("time of a step", rows["x"], "s"),
         "yaxis": log_axis("energy of a step", rows["y"], "J"),
     }
-    yield Figure(
-        "energy-time", [*_iso(rows), *points(study, {"gross": rows.assign(hover=hover)}, bars="error_y")], layout
-    )
+    drawn = _by_label({GROSS: rows.assign(hover=hover)})
+    yield Figure("energy-time", [*_iso(rows), *points(study, drawn, bars="error_y")], layout)
+
+
+def _by_label(found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {metric_of(metric).label: rows for metric, rows in found.items()}
 
 
 def _edp(product: float) -> str:
@@ -126,12 +129,12 @@ def _iso_line(name: str, product: float, at: list[float]) -> Trace:
 
 def _missing(study: Study) -> Iterator[str]:
     """Yield a sentence for each reason for which there is no energy, with the cases that it holds for."""
-    rows = study.values(_GROSS)
+    rows = study.values(GROSS)
     without = rows[rows["median"].isna() & (rows["provenance"] != _NOT_WANTED)]
     for provenance, mine in without.groupby("provenance", sort=False):
         reason = provenance.removeprefix(_UNAVAILABLE) if provenance.startswith(_UNAVAILABLE) else _SOME
         yield f"Not measured, {reason}: {_named(study, mine, len(rows))}."
-    net = study.values("energy_net")
+    net = study.values(_NET)
     for row in net[net["median"] <= 0].itertuples():
         at_rest = f"{format_value(row.median, 'J')} net, no more than the device draws at rest"
         yield f"{series_name(study, row)}, {row.question}: {at_rest}."

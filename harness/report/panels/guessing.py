@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import three_digits
+from harness.core.metric import metric_of, three_digits
 from harness.report.figure import MUTED, Figure, escape, finite, looks, points, series_name
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ def _gain(study: Study, both: pd.DataFrame) -> Figure:
     through = [one for one in _SPEED_UPS if one * left < high and one * right > low]
     lines = [_same(one, right, high, shown=one == through[0]) for one in through]
     layout = {
-        "xaxis": {"title": {"text": "time of a pass, relative to one token"}, "range": [left, right]},
-        "yaxis": {"title": {"text": "tokens a pass"}, "range": [low, high]},
+        "xaxis": {"title": {"text": metric_of(_OVERHEAD).label}, "range": [left, right]},
+        "yaxis": {"title": {"text": metric_of(_TOKENS).label}, "range": [low, high]},
     }
     return Figure("guesses", [*lines, *points(study, {"guesses": rows})], layout)
 
 
 def _hover(study: Study, row: Any) -> str:
-    said = f"{three_digits(row.y)} tokens a pass, {three_digits(row.x)} times the time of one token"
+    tokens, overhead = metric_of(_TOKENS).label, metric_of(_OVERHEAD).label
+    said = f"{three_digits(row.y)} {tokens}, {overhead} {three_digits(row.x)}"
     return f"{escape(series_name(study, row))}, {escape(row.question)}: {said}"
 
 

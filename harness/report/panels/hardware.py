@@ -16,6 +16,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from harness.core.metric import metric_of
 from harness.report.figure import MUTED, Figure, escape, log_axis, looks
 from harness.report.html import Html
 from harness.report.machines import Measures, best, lines, missing
@@ -151,7 +152,7 @@ def _tables(study: Study, found: Sequence[Line], measures: Measures) -> dict[str
     kinds = {
         "Time of a step": (measures.time, min),
         "Throughput": (measures.throughput, max),
-        "Share of the measured roof": (measures.roof_share, max),
+        metric_of("roof_share").label: (measures.roof_share, max),
         "Per watt": (measures.per_watt, max),
     }
     tables, absent = {}, []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.changes import DRIFT
 from harness.analysis.history import BY_COMMIT, NO_VERDICT
 from harness.core.comparison import IMPROVEMENTS, REGRESSIONS
-from harness.core.metric import format_value, metric_of
+from harness.core.metric import format_value
 from harness.formats.changes import commit_name
 from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, escape, looks
 from harness.report.html import Html
@@ -103,7 +103,7 @@ def _met(history: History, series: Series) -> list[float]:
 
 
 def _figure(number: int, series: Series, name: str, look: Look, met: Sequence[float], case: int) -> Figure:
-    points, unit = series.points, metric_of(series.where.metric).unit
+    points, unit = series.points, series.unit
     step = max(1, math.ceil(len(points) / _TICKS))
     layout = {
         "height": _HEIGHT_PX,

@@ -12,47 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import PRIMARY, format_value
+from harness.core.metric import PRIMARY, format_value, metric_of
 from harness.report.figure import COLOURS, Figure, escape, finite, links, log_axis, points, series_name, zero_edge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from harness.report.figure import Trace
     from harness.report.study import Study
 
 _ROW_PX, _MIB = 26, 1 << 20
-# The metrics of each side, the most telling first, and what they see.
+# The metrics of each side, the most telling first.
 _SIDES = {
-    "device": {
-        "device_peak_allocated": "live blocks of the allocator",
-        "device_peak_reserved": "all that the allocator holds",
-        "device_used_delta": "growth of the used memory",
-    },
-    "host": {"peak_memory": "resident memory", "peak_allocated": "live blocks of the allocator"},
+    "device": ("device_peak_allocated", "device_peak_reserved", "device_used_delta"),
+    "host": ("peak_memory", "peak_allocated"),
 }
-_PARTS = {
-    "weight_memory": "weights and masters",
-    "gradient_memory": "gradients",
-    "optimizer_memory": "moments",
-    "activation_memory": "kept for the backward pass",
-}
+_PARTS = ("weight_memory", "gradient_memory", "optimizer_memory", "activation_memory")
 
 
 def draw(study: Study) -> Iterator[Figure]:
     """Yield the peaks of each side, time against the most telling of them all, and the parts of what training keeps."""
-    sides = {
-        side: found
-        for side, metrics in _SIDES.items()
-        if (found := {name: rows for metric, name in metrics.items() if len(rows := finite(study.values(metric)))})
-    }
+    sides = {side: found for side, metrics in _SIDES.items() if (found := _found(study, metrics))}
     for side, found in sides.items():
         yield _peaks(study, side, found)
     for side, found in list(sides.items())[:1]:
         yield from _against_time(study, side, *next(iter(found.items())))
-    parts = {name: rows for metric, name in _PARTS.items() if len(rows := finite(study.values(metric)))}
-    if parts:
+    if parts := _found(study, _PARTS):
         yield _stacked(study, parts)
+
+
+def _found(study: Study, metrics: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Return the cases that have some metrics, by the label of each metric."""
+    return {metric_of(metric).label: rows for metric in metrics if len(rows := finite(study.values(metric)))}
 
 
 def _peaks(study: Study, side: str, found: dict[str, pd.DataFrame]) -> Figure:

@@ -12,7 +12,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.core.metric import PRIMARY, format_value, three_digits
+from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
 from harness.report.figure import INK, Figure, error_bars, escape, finite, log_axis, looks
 from harness.report.lines import lines_over
 from harness.report.study import numeric
@@ -36,7 +36,8 @@ class _Measure(NamedTuple):
     unit: str
 
 
-_MEASURES = {PRIMARY: _Measure("", "time of a step", "s"), "bus_bandwidth": _Measure("-bus", "bus bandwidth", "B/s")}
+_BUS = metric_of("bus_bandwidth")
+_MEASURES = {PRIMARY: _Measure("", "time of a step", "s"), _BUS.name: _Measure("-bus", _BUS.label, _BUS.unit)}
 
 
 def draw(study: Study) -> Iterator[Figure]:

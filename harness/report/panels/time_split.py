@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import format_value
+from harness.core.metric import format_value, metric_of
 from harness.report.figure import COLOURS, INK, Figure, escape, finite, series_name
 from harness.report.samples import SECONDS
 
@@ -26,17 +26,12 @@ if TYPE_CHECKING:
 _ROW_PX = 26
 # The axis is so many times as long as the longest bar, for what is written at its end.
 _ROOM = 1.35
-_PARTS = {
-    "forward_time": "forward",
-    "backward_time": "backward",
-    "optimizer_time": "update",
-    "exposed_communication_time": "exposed communication",
-}
+_PARTS = ("forward_time", "backward_time", "optimizer_time", "exposed_communication_time")
 
 
 def draw(study: Study) -> Iterator[Figure]:
     """Yield the parts of each case, one after the other, with the share of its communication that is overlapped."""
-    parts = {name: rows for metric, name in _PARTS.items() if len(rows := finite(study.values(metric)))}
+    parts = {metric_of(metric).label: rows for metric in _PARTS if len(rows := finite(study.values(metric)))}
     if not parts:
         return
     every = pd.concat(list(parts.values()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.core.metric import PRIMARY
+from harness.core.metric import PRIMARY, metric_of
 from harness.report.figure import COLOURS, MUTED, Figure, escape
 from harness.report.samples import SECONDS, Row, axis_name, in_order, stacked, taken
 
@@ -51,7 +51,6 @@ class _State:
         idle: whether zero throughout says nothing.
     """
 
-    label: str
     axis: dict[str, str]
     own: bool = False
     idle: bool = False
@@ -59,13 +58,13 @@ class _State:
 
 _SHARE = {"tickformat": "~%"}
 _STATES = {
-    "sm_clock": _State("clock", {"tickformat": "~s", "ticksuffix": "Hz"}, own=True),
-    "power": _State("power", {"tickformat": "~s", "ticksuffix": "W"}, own=True),
-    "temperature": _State("temperature", {"ticksuffix": " °C"}),
-    "others_share": _State("CPU used by others", _SHARE, idle=True),
-    "steal_share": _State("CPU taken by the hypervisor", _SHARE, idle=True),
-    "preemptions": _State("preemptions", {"tickformat": "~s"}, idle=True),
-    "swapped_pages": _State("pages swapped", {"tickformat": "~s"}, idle=True),
+    "sm_clock": _State({"tickformat": "~s", "ticksuffix": "Hz"}, own=True),
+    "power": _State({"tickformat": "~s", "ticksuffix": "W"}, own=True),
+    "temperature": _State({"ticksuffix": " °C"}),
+    "others_share": _State(_SHARE, idle=True),
+    "steal_share": _State(_SHARE, idle=True),
+    "preemptions": _State({"tickformat": "~s"}, idle=True),
+    "swapped_pages": _State({"tickformat": "~s"}, idle=True),
 }
 
 
@@ -133,23 +132,23 @@ def _halo(one: Taken, flags: str, *, shown: bool) -> Trace:
 def _machine(cases: Sequence[Taken], states: Mapping[str, pd.DataFrame | None], where: str) -> Iterator[Row]:
     """Yield a row for each state that was recorded."""
     for metric, state in _STATES.items():
-        rows = states[metric]
+        rows, label = states[metric], metric_of(metric).label
         if rows is None or (state.idle and not rows["value"].any()):
             continue
         if state.own:
             turns = dict(iter(rows.groupby("case", sort=False)))
-            traces = [_state(state, turns[one.case], one) for one in cases if one.case in turns]
+            traces = [_state(label, state, turns[one.case], one) for one in cases if one.case in turns]
         else:
-            traces = [_state(state, rows)]
-        yield Row(state.label + where, _STATE_PX, traces, {"nticks": 4, **state.axis})
+            traces = [_state(label, state, rows)]
+        yield Row(label + where, _STATE_PX, traces, {"nticks": 4, **state.axis})
 
 
-def _state(state: _State, rows: pd.DataFrame, case: Taken | None = None) -> Trace:
+def _state(label: str, state: _State, rows: pd.DataFrame, case: Taken | None = None) -> Trace:
     value = f"%{{y:{state.axis.get('tickformat', '')}}}{state.axis.get('ticksuffix', '')}"
     trace = {
         "type": "scatter",
         "mode": "markers",
-        "name": state.label,
+        "name": label,
         "showlegend": False,
         "x": rows["at"].to_numpy(),
         "y": rows["value"].to_numpy(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.core.metric import metric_of
 from harness.report.figure import Figure, escape, looks, series_name
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def draw(study: Study) -> Iterator[Figure]:
     """Yield a figure for each question that trains something."""
     mean, low, high = (study.samples_of(metric) for metric in (_MEAN, _LOW, _HIGH))
     known = looks(study)
-    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "loss"}}}
+    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": metric_of("loss").label}}}
     for question, cases in study.cases.loc[list(mean)].groupby("question", sort=False):
         traces: list[Trace] = []
         for row in cases.itertuples():
