@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from harness.core.axis import Scalar
 
@@ -73,5 +73,7 @@ def _check_of(hint: Any) -> _Check:
             and len(value) == len(parts)
             and all(check(one) for check, one in zip(parts, value, strict=True))
         )
+    if origin is Literal:
+        return lambda value: value in arguments
     exact = _EXACT.get(hint, (hint,))
     return lambda value: type(value) in exact

@@ -108,7 +108,7 @@ def test_flags_of_samples_stand_beside_the_time() -> None:
 def test_meters_that_disagree_are_a_flag_of_the_case() -> None:
     one = trial(BASE, 0, [[1.0]] * 3)
     one.samples += [Sample(metric, 3.0, 0, 0, "meters_disagree") for metric in ("energy_gross", "power_mean")]
-    (table,) = result_tables([GROUP], [one])
+    table = table_of(one)
     assert table.rows[0].flags == ("one_launch", "meters_disagree")
     assert table.rows[0].measurements["time"].flags == ("one_launch",)
     assert table.rows[0].measurements["flops_per_joule"].flags == ("meters_disagree",)

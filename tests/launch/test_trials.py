@@ -118,7 +118,7 @@ def test_the_errors_of_a_wrong_output_are_kept() -> None:
     ("end", "status", "message"),
     [
         (End("reference", "oom: too large"), ERROR, "no reference to check against: too large"),
-        (End("prepare", "error: no"), ERROR, "no reference to check against: no"),
+        (End("prepare", "error: no"), ERROR, "no"),
         (End("prepare", "skipped: not in this revision"), SKIPPED, "not in this revision"),
     ],
 )

@@ -62,7 +62,7 @@ def test_declared_metrics_of_another_form_are_refused(run: Run, metrics: Any) ->
     described(run, metrics={"work": [{"name": "kept", "unit": "1", "better": "lower", "help": ""}]})
     look_through(run.folder)
     described(run, metrics=metrics)
-    refused(run.folder, "reads as no run|better is")
+    refused(run.folder, "'metrics' is missing or of another type|better is")
 
 
 @pytest.mark.parametrize("name", [schema.RUN, schema.SAMPLES, schema.TRIALS, schema.MEASUREMENTS])
