@@ -86,8 +86,9 @@ def meet(sources: tuple[str, ...], say: Callable[[str], None]) -> Hosts | int:
         known = json.loads(store.get(_KEY))
         place = (known["address"], known["port"])
         hello = {"token": known["token"], "host": socket.gethostname(), "index": int(index)}
+        connection = greet(place, hello)
         say(f"host {int(index) + 1} of {count} has ranks of the run that {known['host']} keeps and prints")
-        return serve_ranks(greet(place, hello), place, known["token"], sources)
+        return serve_ranks(connection, place, known["token"], sources)
     token, listener = secrets.token_hex(), socket.create_server((address, 0))
     here = {"host": socket.gethostname(), "address": address, "port": listener.getsockname()[1], "token": token}
     store.set(_KEY, json.dumps(here))
