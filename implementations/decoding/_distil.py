@@ -114,7 +114,15 @@ def _passages(chance: random.Random) -> Iterator[str]:
             continue
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
         documented = [text for node in nodes if (text := ast.get_docstring(node)) and len(text) > 120]
-        functions = [ast.get_source_segment(source, node) or "" for node in nodes if isinstance(node, ast.FunctionDef)]
+        lines = source.encode().splitlines(keepends=True)
+        functions = [_source_of(node, lines) for node in nodes if isinstance(node, ast.FunctionDef)]
         kinds = [texts for texts in (documented, [text for text in functions if len(text) > 120]) if texts]
         if kinds:
             yield chance.choice(chance.choice(kinds))[:_PASSAGE]
+
+
+def _source_of(node: ast.FunctionDef, lines: Sequence[bytes]) -> str:
+    """Return a function as it is written; ``ast.get_source_segment`` splits the whole file for each into lines."""
+    first, end = node.lineno - 1, node.end_lineno or node.lineno
+    behind = len(lines[end - 1]) - (node.end_col_offset or 0)
+    return b"".join(lines[first:end])[node.col_offset : -behind or None].decode()

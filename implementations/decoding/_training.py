@@ -40,12 +40,14 @@ def train_heads(method: str, model: str, seed: int, budget_s: float, resume: boo
         OSError: the model cannot be had.
         ValueError: it is of another family, or there is nothing to go on from.
     """
+    from implementations.decoding._source import checkpoint, parse_model
+
+    parse_model(model)  # a name that is none is refused before torch is imported
     from implementations.decoding._heads import read_heads, write_heads
     from implementations.decoding._learn import Training
     from implementations.decoding._model import Llama
-    from implementations.decoding._source import checkpoint, parse_model
 
-    known = checkpoint(parse_model(model))
+    known = checkpoint(model)
     places = places_of_heads(model, method)
     unfinished = places[0].with_suffix(".unfinished.safetensors")
     begun = next((path for path in (unfinished, *places) if path.is_file()), None) if resume else None

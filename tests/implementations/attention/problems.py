@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from functools import cache
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -82,9 +83,20 @@ def by_formula(x, dtype=torch.float64):
     return out.detach(), scores.logsumexp(-1).detach(), *gradients
 
 
-def fault(name_or_build, x):
+def truth(params, seed=0):
+    """Return the reference at a point, which is worked out once for all that is compared with it."""
+    return _truth(tuple(params.items()), seed)
+
+
+@cache
+def _truth(params, seed):
+    return attention.workload.reference(draw(dict(params), seed))
+
+
+def fault(name_or_build, params):
+    """Return what the check finds in an implementation, or in what is built as one, at a point."""
     make = name_or_build if callable(name_or_build) else getattr(module(name_or_build), name_or_build)
-    return compare(make(x)(), attention.workload.reference(x)).fault
+    return compare(make(draw(params))(), truth(params)).fault
 
 
 class Watch(TorchDispatchMode):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import types
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -50,16 +51,16 @@ def planted(name, old, new):
     return faulty
 
 
-def heads(method, config=CONFIG):
+@cache
+def heads(method):
     """Return heads that have learnt nothing, of weights that are drawn."""
-    torch.manual_seed(1)
-    module = new_module(method, config)
+    generator, module = torch.Generator().manual_seed(1), new_module(method, CONFIG)
     for name, parameter in module.named_parameters():
         # Attention has a large part, so that where tokens are and what is seen of them decides guesses.
         large = 4 if name.endswith(("qkv.weight", "merge.weight")) else 1
-        torch.nn.init.normal_(parameter, std=large * parameter.shape[-1] ** -0.5)
+        torch.nn.init.normal_(parameter, std=large * parameter.shape[-1] ** -0.5, generator=generator)
     rates = torch.tensor([[0.5, 0.2, 0.1]] * 3)
-    return Heads(module, torch.arange(0, config.vocabulary, 2), rates, {})
+    return Heads(module, torch.arange(0, CONFIG.vocabulary, 2), rates, {})
 
 
 def learned(llama, method, width):

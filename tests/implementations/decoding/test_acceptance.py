@@ -19,7 +19,7 @@ from tests.implementations.decoding import small
 
 P = torch.tensor([0.35, 0.2, 0.15, 0.1, 0.08, 0.06, 0.04, 0.02], dtype=torch.float64)
 Q = torch.tensor([0.05, 0.3, 0.25, 0.0, 0.2, 0.1, 0.05, 0.05], dtype=torch.float64)
-DRAWS = 100_000
+DRAWS = 20_000
 
 
 def statistic(found, expected):
@@ -67,9 +67,9 @@ def test_tokens_have_the_distribution_of_the_model(trees):
     ids=["residual is p", "rejected token stays", "q left out", "siblings against p"],
 )
 def test_a_wrong_rule_shows(old, new, trees):
-    value, bound = statistic(
-        first_tokens(small.planted("_acceptance", old, new).accept_sampled, trees, 20_000), P * 20_000
-    )
+    draws = DRAWS // 10  # a wrong rule shows in a tenth of what a right one withstands
+    wrong = small.planted("_acceptance", old, new).accept_sampled
+    value, bound = statistic(first_tokens(wrong, trees, draws), P * draws)
     assert value > 3 * bound
 
 
@@ -95,13 +95,13 @@ def test_the_longest_typical_path_is_kept_and_of_two_the_likelier():
 
 @pytest.mark.parametrize("name", ["lookup", "lookahead", "self draft"])
 def test_pairs_of_tokens_of_a_whole_method_have_the_distribution_of_the_model(name):
-    config = replace(small.CONFIG, vocabulary=6)
-    llama, prompt, batch, times = small.model(config), [1, 2, 3, 1, 2], 100, 60
+    config = replace(small.CONFIG, vocabulary=6, layers=2, width=32, head_dim=8, inner=64)
+    llama, prompt, batch, times = small.model(config), [1, 2, 3, 1, 2], 600, 10
     found = torch.zeros(6, 6)
     for seed in range(times):
         sampler = Sampler(1.5, seed)
         drafter = {"lookup": Lookup, "lookahead": Jacobi}.get(name) or (
-            lambda sampler=sampler: SelfDraft(llama, [0, 1, 3], batch, 64, sampler)
+            lambda sampler=sampler: SelfDraft(llama, [0], batch, 64, sampler)
         )
         made, _ = small.made_by(drafter(), llama, [prompt] * batch, new=3, sampler=sampler)
         for _, second, third in made:

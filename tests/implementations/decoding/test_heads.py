@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache, partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812 -- as everywhere
 
-from implementations.decoding import _distil, _learn
+from implementations.decoding import _distil, _learn, _training
 from implementations.decoding._engine import Engine
 from implementations.decoding._features import FeatureDrafter, Shape
 from implementations.decoding._heads import chosen_tree, read_heads, write_heads
@@ -28,7 +29,7 @@ LLAMA = small.model()
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
@@ -85,16 +86,19 @@ def test_blocks_beside_each_other_guess_in_decoding_what_they_do_in_training(see
     assert drafter.propose([text[:24]], [AHEAD])[0].tokens[1:] == in_training(text[:24])
 
 
+@cache
 def lessons():
     """Return texts that go round in circles, which a model with drawn weights does by itself."""
-    return [([token, *small.plain(LLAMA, [[token]], 40)[0]], 1) for token in range(12)]
+    prompts = [[token] for token in range(12)]
+    return [([*prompt, *new], 1) for prompt, new in zip(prompts, small.plain(LLAMA, prompts, 40), strict=True)]
 
 
 @pytest.fixture
 def steady(monkeypatch):
-    """A clock by which each step of a training takes a hundredth of a second."""
-    clock = itertools.count(0.0, 0.01)
-    monkeypatch.setattr(_learn, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    """Clocks by which each step of a training takes a hundredth of a second, and each round of texts a fifth."""
+    for module, takes in ((_learn, 0.01), (_training, 0.2)):
+        clock = itertools.count(0.0, takes)
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=partial(next, clock)))
 
 
 @pytest.mark.usefixtures("steady")
@@ -102,7 +106,7 @@ def steady(monkeypatch):
 def test_heads_learn_what_the_model_says_and_what_it_took_is_kept(method):
     losses, kept = [], []
     training = Training(LLAMA, method, lessons()[:10], lessons()[10:], 0)
-    training.run(0.8, lambda _, what: losses.append(what), kept.append)
+    training.run(0.56, lambda _, what: losses.append(what), kept.append)
     first, last = (float(what.split()[-1]) for what in (losses[1], losses[-1]))
     assert last < 0.9 * first
     known = kept[-1].training
@@ -176,7 +180,7 @@ def short_texts(monkeypatch):
         monkeypatch.setattr(_distil, size, value)
 
 
-@pytest.mark.usefixtures("short_texts")
+@pytest.mark.usefixtures("short_texts", "steady")
 def test_methods_learn_from_the_same_texts_and_an_interrupted_training_goes_on_with_them():
     def interrupted(share, what):
         if share > 0:
@@ -195,22 +199,22 @@ def test_methods_learn_from_the_same_texts_and_an_interrupted_training_goes_on_w
     assert torch.load(file)["rounds"] == begun["rounds"] == 1
 
 
-@pytest.mark.usefixtures("short_texts")
+@pytest.mark.usefixtures("short_texts", "steady")
 def test_heads_of_an_interrupted_training_are_gone_on_with():
     def interrupted(share, what):
         if share > 0.8:
             raise KeyboardInterrupt
 
     with pytest.raises(ValueError, match="no heads of medusa to go on from"):
-        train_heads(MEDUSA, "random:tiny", 0, 4.0, True, interrupted)
+        train_heads(MEDUSA, "random:tiny", 0, 0.8, True, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_heads(MEDUSA, "random:tiny", 0, 4.0, False, interrupted)
+        train_heads(MEDUSA, "random:tiny", 0, 0.8, False, interrupted)
     place = places_of_heads("random:tiny", MEDUSA)[0]
     unfinished = place.with_suffix(".unfinished.safetensors")
     assert not place.exists(), "what is half trained takes nobody's place"
     config = checkpoint("random:tiny").config
     begun = read_heads(unfinished, MEDUSA, config).training
-    train_heads(MEDUSA, "random:tiny", 0, 1.0, True, lambda *_: None)
+    train_heads(MEDUSA, "random:tiny", 0, 0.2, True, lambda *_: None)
     known = read_heads(place, MEDUSA, config).training
     assert known["curve"][: len(begun["curve"])] == begun["curve"]
     assert known["steps"] > begun["steps"]

