@@ -22,7 +22,7 @@ from harness.core.workload import (
 if typing.TYPE_CHECKING:
     import plotly.graph_objects
 
-    from harness.store.tables import Tables
+    from harness.store.dataframes import Tables
 
 __all__ = [
     "Axis",
@@ -58,7 +58,7 @@ def read(*places: str | os.PathLike[str]) -> "Tables":
     Raises:
         harness.core.errors.UsageError: a place is not there or cannot be reached, or nothing there can be read.
     """
-    from harness.store.tables import read_tables
+    from harness.store.dataframes import read_tables
 
     return read_tables(*(os.fspath(place) for place in places or ("results",)))
 

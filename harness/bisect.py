@@ -9,9 +9,9 @@ from harness import git
 from harness.core.comparison import ADDED, BROKEN, FAILS, FIXED, MISSING, UNMEASURED
 from harness.core.errors import EXIT_INTERRUPTED, UsageError
 from harness.core.variant import BASE, NEW
-from harness.gate import gate
-from harness.revisions import revision_of
-from harness.run import execute
+from harness.gate import gate_run
+from harness.revisions import resolve_revision
+from harness.runner import execute_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from harness.core.rules import Rules
     from harness.core.run import Run
     from harness.core.variant import Variant
-    from harness.run import Observer
+    from harness.runner import Observer
 
 SLOWER, NOT_SLOWER, SKIPPED = "slower", "not slower", "skipped"
 
 
 @dataclass(frozen=True)
-class Step:
+class Candidate:
     """What was found of one commit: whether it is slower than the good one, and the comparison that says so."""
 
     commit: str
@@ -38,11 +38,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Found:
+class Culprit:
     """The commits among which the first slower one is: one, unless its neighbours could not be judged."""
 
     suspects: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Bisection:
     environment: Environment
     observer: Observer
     budget_s: float
-    tell: Callable[[Step], None]
+    tell: Callable[[Candidate], None]
 
 
-def bisect(search: Bisection, good: str, bad: str) -> Found:
+def bisect_history(search: Bisection, good: str, bad: str) -> Culprit:
     """Return the first commit after ``good`` up to ``bad``, on the line of first parents, that is slower than ``good``.
 
     What counts is what is worse at ``bad``: the same cases and metrics. A commit that does not build, that fails, or
@@ -74,8 +74,8 @@ def bisect(search: Bisection, good: str, bad: str) -> Found:
     Raises:
         UsageError: there is no commit between the two, or ``bad`` is not slower than ``good``.
     """
-    start, end = (git.commit_of(search.checkout, ref) for ref in (good, bad))
-    line = git.between(search.checkout, start, end)
+    start, end = (git.resolve_commit(search.checkout, ref) for ref in (good, bad))
+    line = git.list_between(search.checkout, start, end)
     if not line:
         raise UsageError(f"there is no commit after {good} up to {bad}")
     worst = _judged(search, start, end, None)
@@ -96,7 +96,7 @@ def bisect(search: Bisection, good: str, bad: str) -> Found:
             low = middle
         else:
             skipped.add(middle)
-    return Found(tuple(line[low + 1 : high + 1]), tuple(steps))
+    return Culprit(tuple(line[low + 1 : high + 1]), tuple(steps))
 
 
 def _unmeasured(rows: Iterable[Comparison], good: str, bad: str) -> str:
@@ -108,25 +108,27 @@ def _unmeasured(rows: Iterable[Comparison], good: str, bad: str) -> str:
     return next(found, "")
 
 
-def _judged(search: Bisection, good: str, commit: str, wanted: set[tuple[Case, str]] | None) -> Step:
+def _judged(search: Bisection, good: str, commit: str, wanted: set[tuple[Case, str]] | None) -> Candidate:
     """Measure a commit against the good one, and say whether what is wanted is worse; None wants anything."""
     try:
         sides = (
-            revision_of(BASE, search.checkout, good, search.setup),
-            revision_of(NEW, search.checkout, commit, search.setup),
+            resolve_revision(BASE, search.checkout, good, search.setup),
+            resolve_revision(NEW, search.checkout, commit, search.setup),
         )
-        runs, code = execute(search.start(sides), search.observer)
+        runs, code = execute_run(search.start(sides), search.observer)
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
         base, new = runs
-        verdict = gate(base, new, search.rules, search.environment, search.observer, budget_s=search.budget_s)
+        verdict = gate_run(base, new, search.rules, search.environment, search.observer, budget_s=search.budget_s)
     except UsageError as error:
         if wanted is None:
             raise
-        return Step(commit, f"{SKIPPED}: {error}", ())
+        return Candidate(commit, f"{SKIPPED}: {error}", ())
     rows = [row for row in verdict.report.rows if wanted is None or (row.case, row.metric) in wanted]
     if any(row.regressed and row.verdict != FAILS for row in rows):
-        return Step(commit, SLOWER, tuple(rows))
+        return Candidate(commit, SLOWER, tuple(rows))
     if not rows or any(row.verdict in (FAILS, MISSING) for row in verdict.report.rows):
-        return Step(commit, f"{SKIPPED}: it fails", verdict.report.rows)
-    return Step(commit, f"{SKIPPED}: inconclusive" if any(row.undecided for row in rows) else NOT_SLOWER, tuple(rows))
+        return Candidate(commit, f"{SKIPPED}: it fails", verdict.report.rows)
+    return Candidate(
+        commit, f"{SKIPPED}: inconclusive" if any(row.undecided for row in rows) else NOT_SLOWER, tuple(rows)
+    )

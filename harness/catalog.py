@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from harness.core.errors import UsageError, unknown
-from harness.core.suite import Suite, suite_from_toml
+from harness.core.errors import UsageError, make_unknown_error
+from harness.core.suite import Suite, parse_suite
 from harness.core.workload import MARK, Implementation, Mark, Workload
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ class Catalog:
     def workload(self, name: str) -> Workload:
         """Return the workload of that name, or raise UsageError with the nearest."""
         if name not in self.workloads:
-            raise unknown("workload", name, self.workloads)
+            raise make_unknown_error("workload", name, self.workloads)
         return self.workloads[name]
 
     def implementation(self, workload: str, name: str) -> Implementation:
         """Return the implementation of that name, or raise UsageError with the nearest."""
         known = self.implementations.get(workload, {})
         if name not in known:
-            raise unknown(f"implementation of {workload}", name, known)
+            raise make_unknown_error(f"implementation of {workload}", name, known)
         return known[name]
 
 
@@ -98,7 +98,7 @@ def read_suite(path: Path) -> Suite:
         UsageError: the file cannot be read, is not TOML, or has a key that no suite has.
     """
     try:
-        return suite_from_toml(path.stem, tomllib.loads(path.read_text()))
+        return parse_suite(path.stem, tomllib.loads(path.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"suite {path}: {error}") from None
 
@@ -178,7 +178,7 @@ def _drop_orphans(catalog: Catalog) -> None:
     """Report implementations of a workload that does not exist, and leave them out."""
     for workload in [name for name in catalog.implementations if name not in catalog.workloads]:
         for orphan in catalog.implementations.pop(workload).values():
-            reason = unknown("workload", workload, catalog.workloads)
+            reason = make_unknown_error("workload", workload, catalog.workloads)
             catalog.broken.append(f"{orphan.source}: {orphan.name}: {reason}")
 
 

@@ -8,7 +8,7 @@ _ROOT = Path("/")
 _MOUNT = "sys/fs/cgroup"
 
 
-def quota(root: Path = _ROOT) -> float | None:
+def read_cpu_quota(root: Path = _ROOT) -> float | None:
     """Return the CPU quota in cores, the smallest of all levels; None where there is none."""
     quotas = []
     for folder in _levels(root, "cpu"):
@@ -19,12 +19,12 @@ def quota(root: Path = _ROOT) -> float | None:
     return min(quotas, default=None)
 
 
-def throttled(root: Path = _ROOT) -> int:
+def count_throttled(root: Path = _ROOT) -> int:
     """Return how often a quota has stopped this process's group or one above it."""
     return sum(_field(folder / "cpu.stat", "nr_throttled") for folder in _levels(root, "cpu"))
 
 
-def memory(root: Path = _ROOT) -> tuple[int, int] | None:
+def read_memory_limit(root: Path = _ROOT) -> tuple[int, int] | None:
     """Return the tightest memory limit in bytes and what is free below it; None where there is none.
 
     Version 1 has a limit always, far beyond any memory where none was set.

@@ -19,22 +19,22 @@ _PACKAGES = ("torch", "triton", "numpy", "nvidia-ml-py")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PYTORCH_CUDA_ALLOC_CONF", "NVIDIA_TF32_OVERRIDE")
 
 
-def detect() -> Environment:
+def detect_environment() -> Environment:
     """Return the environment; takes milliseconds, imports no torch and opens no CUDA context.
 
     The commit is that of the checkout in which the command was started: what is measured is most often there.
     """
     gpus, driver, reason = _gpus()
-    commit, dirty = git.head(Path.cwd())
+    commit, dirty = git.read_head(Path.cwd())
     return Environment(
         host=socket.gethostname(),
         kernel=platform.release(),
         cpu_model=_cpu_model(),
         cpus_online=os.cpu_count() or 1,
-        cpus_usable=usable_cpus(),
+        cpus_usable=count_usable_cpus(),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         memory_total=_meminfo("MemTotal"),
-        memory_available=available_memory(),
+        memory_available=read_available_memory(),
         container=_container(),
         load_1min=os.getloadavg()[0],
         python=platform.python_version(),
@@ -50,18 +50,18 @@ def detect() -> Environment:
     )
 
 
-def usable_cpus(root: Path = _ROOT) -> int:
+def count_usable_cpus(root: Path = _ROOT) -> int:
     """Return the cores that this process may use: its affinity, capped by its quota.
 
     More threads than a quota has whole cores are all stopped once it is spent.
     """
-    cores, quota = len(os.sched_getaffinity(0)), cgroup.quota(root)
+    cores, quota = len(os.sched_getaffinity(0)), cgroup.read_cpu_quota(root)
     return cores if quota is None else min(cores, max(1, int(quota)))
 
 
-def available_memory(root: Path = _ROOT) -> int:
+def read_available_memory(root: Path = _ROOT) -> int:
     """Return the host memory in bytes that can be had without swapping, within the limits of the process's groups."""
-    free, limit = _meminfo("MemAvailable", root), cgroup.memory(root)
+    free, limit = _meminfo("MemAvailable", root), cgroup.read_memory_limit(root)
     return free if limit is None else min(free, limit[1])
 
 
@@ -73,7 +73,7 @@ def has_module(name: str) -> bool:
         return False
 
 
-def visible(gpus: tuple[Gpu, ...], wanted: str | None) -> tuple[Gpu, ...]:
+def select_visible_gpus(gpus: tuple[Gpu, ...], wanted: str | None) -> tuple[Gpu, ...]:
     """Return the GPUs that CUDA will number from 0, given CUDA_VISIBLE_DEVICES: it stops at the first unknown."""
     if wanted is None:
         return gpus
@@ -98,7 +98,7 @@ def _gpus() -> tuple[tuple[Gpu, ...], str, str]:
         return (), "", f"NVML: {error}"
     try:
         all_gpus = tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
-        gpus = visible(all_gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        gpus = select_visible_gpus(all_gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
         return (
             gpus,
             str(pynvml.nvmlSystemGetDriverVersion()),

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import git
-from harness.analysis.compare import Report, compare
-from harness.analysis.gate import Decision, decide
+from harness.analysis.compare import RunComparison, compare_runs
+from harness.analysis.decision import Decision, decide_gate
 from harness.core.comparison import INCONCLUSIVE, SUSPECT
 from harness.core.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
 from harness.core.metric import PRIMARY
-from harness.core.run import took_turns
+from harness.core.run import were_interleaved
 from harness.core.variant import BASE, Variant
-from harness.plan import Plan, fitted
+from harness.plan import Plan, fit_plan
 from harness.revisions import SLOWED, TWIN
-from harness.run import execute, extend_run, start_run
+from harness.runner import execute_run, extend_run, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.core.environment import Environment
     from harness.core.rules import Rules
     from harness.core.run import Run
-    from harness.run import Observer
+    from harness.runner import Observer
 
 # Starting a launch takes about this long before its first case.
 _LAUNCH_S = 5.0
@@ -42,13 +42,13 @@ class GateResult:
         stopped: why an inconclusive verdict was not measured on; empty where there was no need.
     """
 
-    report: Report
+    report: RunComparison
     decision: Decision
     looks: int
     stopped: str = ""
 
 
-def gate(
+def gate_run(
     base: Run,
     new: Run,
     rules: Rules,
@@ -76,26 +76,26 @@ def gate(
         UsageError: no case was measured on either side.
         KeyboardInterrupt: measuring was interrupted; the run can be resumed.
     """
-    lineage = git.ancestors(_checkout(base), base.environment.git_commit) if base.environment.git_commit else []
+    lineage = git.list_ancestors(_checkout(base), base.environment.git_commit) if base.environment.git_commit else []
     deadline, looks = time.monotonic() + budget_s, 0
     while True:
         looks += 1
         share = 0.5**looks if budget_s else 1.0
-        report = compare(base, new, replace(rules, fdr=rules.fdr * share), despite=despite)
+        report = compare_runs(base, new, replace(rules, fdr=rules.fdr * share), despite=despite)
         if not report.rows:
             raise UsageError("nothing to judge: no case was measured on either side")
-        decision = decide(report, rules, lineage)
+        decision = decide_gate(report, rules, lineage)
         unsettled = {row.case for row in decision.undecided if _can_be_settled(row.metric, row.verdict)}
         if decision.code != EXIT_INCONCLUSIVE or not unsettled:
             return GateResult(report, decision, looks)
-        sides = (base, new) if took_turns(base, new) else (new,)
+        sides = (base, new) if were_interleaved(base, new) else (new,)
         needed_s = _seconds(sides, unsettled, new.launches)
         if stopped := _obstacle(new, environment, needed_s, deadline - time.monotonic()):
             return GateResult(report, decision, looks, stopped)
         base, new = _measured_on((base, new), sides, environment, new.launches, unsettled, observer)
 
 
-def self_test(
+def test_gate_itself(
     run: Run,
     results: Path,
     rules: Rules,
@@ -118,7 +118,7 @@ def self_test(
     groups = tuple(
         replace(group, cases=tuple(replace(planned, launches=0) for planned in group.cases)) for group in run.groups
     )
-    plan = fitted(Plan(groups, run.policy, run.metrics), environment, sides=3)
+    plan = fit_plan(Plan(groups, run.policy, run.metrics), environment, sides=3)
     sides = (Variant(BASE), Variant(TWIN), Variant(SLOWED, planted=planted))
     runs = start_run(
         plan,
@@ -130,10 +130,10 @@ def self_test(
         tags={},
         variants=sides,
     )
-    runs = _finished(*execute(runs, observer))
+    runs = _finished(*execute_run(runs, observer))
     verdicts = {}
     for role, side in zip((TWIN, SLOWED), runs[1:], strict=True):
-        verdicts[role] = gate(runs[0], side, rules, environment, observer, budget_s=budget_s)
+        verdicts[role] = gate_run(runs[0], side, rules, environment, observer, budget_s=budget_s)
     if EXIT_USAGE in (verdict.decision.code for verdict in verdicts.values()):
         return verdicts, EXIT_USAGE
     if verdicts[SLOWED].decision.code != EXIT_FAILED or verdicts[TWIN].decision.code == EXIT_FAILED:
@@ -175,7 +175,7 @@ def _measured_on(
     observer: Observer,
 ) -> tuple[Run, Run]:
     extended = extend_run(sides, environment, launches, cases)
-    done = _finished(*execute(extended, observer))
+    done = _finished(*execute_run(extended, observer))
     return (done[0], done[1]) if len(done) == 2 else (pair[0], done[0])
 
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def untie_process() -> None:
         os.environ.pop(name, None)
 
 
-def head(folder: Path) -> tuple[str, bool]:
+def read_head(folder: Path) -> tuple[str, bool]:
     """Return the commit of a checkout and whether it has changes; empty outside one."""
     lines = _lines(folder, "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
@@ -57,7 +57,7 @@ def head(folder: Path) -> tuple[str, bool]:
     return commit, any(not line.startswith("#") for line in lines)
 
 
-def root(folder: Path) -> Path:
+def find_root(folder: Path) -> Path:
     """Return the top folder of the checkout that a folder is in.
 
     Raises:
@@ -70,7 +70,7 @@ def root(folder: Path) -> Path:
     return Path(done.stdout.rstrip("\n"))
 
 
-def commit_of(folder: Path, ref: str) -> str:
+def resolve_commit(folder: Path, ref: str) -> str:
     """Return the commit that a branch, tag or abbreviation stands for.
 
     Raises:
@@ -79,38 +79,38 @@ def commit_of(folder: Path, ref: str) -> str:
     found = _lines(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if not found:
         names = _lines(folder, "for-each-ref", "--format=%(refname:short)")
-        raise unknown("revision", ref, ["HEAD", *names])
+        raise make_unknown_error("revision", ref, ["HEAD", *names])
     return found[0]
 
 
-def topology(folder: Path) -> list[str]:
+def list_commits(folder: Path) -> list[str]:
     """Return every commit of HEAD and the branches, oldest first, none before its parents; empty outside a checkout."""
     return _lines(folder, "rev-list", "--topo-order", "--reverse", "HEAD", "--branches", "--remotes")
 
 
-def ancestors(folder: Path, ref: str) -> list[str]:
+def list_ancestors(folder: Path, ref: str) -> list[str]:
     """Return a commit and everything it descends from, the nearest first; empty where there is no such commit."""
     return _lines(folder, "rev-list", "--topo-order", "--end-of-options", ref)
 
 
-def between(folder: Path, good: str, bad: str) -> list[str]:
+def list_between(folder: Path, good: str, bad: str) -> list[str]:
     """Return the commits on the first-parent line after ``good`` up to ``bad``, oldest first."""
     return _lines(folder, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}")
 
 
-def subject(folder: Path, commit: str) -> str:
+def read_subject(folder: Path, commit: str) -> str:
     """Return the first line of a commit's message."""
     return next(iter(_lines(folder, "show", "--no-patch", "--format=%s", commit)), "")
 
 
-def tracks(folder: Path, path: Path) -> bool:
+def is_tracked(folder: Path, path: Path) -> bool:
     """Return whether a file of a checkout is one that git tracks."""
     done = _git(folder, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", str(path))
     return done is not None and not done.returncode
 
 
 @contextlib.contextmanager
-def worktree(folder: Path, commit: str) -> Iterator[Path]:
+def open_worktree(folder: Path, commit: str) -> Iterator[Path]:
     """Check a commit out beside the checkout, for a while; what is in the checkout stays as it is.
 
     Raises:

@@ -8,11 +8,11 @@ import reprlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.core.case import Case, Group, PlannedCase, describe
-from harness.core.errors import UsageError, unknown
-from harness.core.metric import by_name, format_value
+from harness.core.case import Case, Group, PlannedCase, describe_point
+from harness.core.errors import UsageError, make_unknown_error
+from harness.core.metric import format_value, index_by_name
 from harness.core.suite import Mode
-from harness.detect import available_memory, has_module
+from harness.detect import has_module, read_available_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,21 +75,21 @@ def make_plan(
     metrics: dict[str, dict[str, Metric]] = {}
     for selection in selections:
         workload = catalog.workload(selection.workload)
-        metrics[workload.name] = by_name(workload.metrics)
-        wanted = chosen(catalog, selection)
-        for params in points(workload, selection):
+        metrics[workload.name] = index_by_name(workload.metrics)
+        wanted = choose_implementations(catalog, selection)
+        for params in expand_points(workload, selection):
             group = _group(workload, wanted, params, policy, environment)
             known = groups.get(group.id)
             groups[group.id] = _merged(known, group) if known else group
-    return fitted(Plan(tuple(groups.values()), policy, metrics), environment, sides)
+    return fit_plan(Plan(tuple(groups.values()), policy, metrics), environment, sides)
 
 
 def _resolved(policy: Policy, environment: Environment) -> Policy:
     """Replace every ``auto`` by what this machine makes of it."""
     kind, _, index = policy.device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
-        raise unknown("device", policy.device, ("auto", "cpu", "cuda", "cuda:0"))
-    missing = cuda_missing(environment)
+        raise make_unknown_error("device", policy.device, ("auto", "cpu", "cuda", "cuda:0"))
+    missing = explain_missing_cuda(environment)
     if kind == "auto":
         kind = "cpu" if missing else "cuda"
     if kind == "cuda" and missing:
@@ -105,7 +105,7 @@ def _resolved(policy: Policy, environment: Environment) -> Policy:
     return replace(policy, device=device, mode=mode, threads=policy.threads or environment.cpus_usable)
 
 
-def cuda_missing(environment: Environment) -> str:
+def explain_missing_cuda(environment: Environment) -> str:
     """Return why there is no CUDA here; empty where there is."""
     if not environment.gpus:
         return f"no CUDA device here ({environment.gpu_reason})"
@@ -114,14 +114,14 @@ def cuda_missing(environment: Environment) -> str:
     return ""
 
 
-def needs(requires: Requires) -> str:
+def describe_requirements(requires: Requires) -> str:
     """Write what an implementation requires, whether this machine has it or not: ``CUDA 8.0+, triton``."""
     cuda = "CUDA" + (f" {'.'.join(map(str, requires.capability))}+" if requires.capability else "")
     devices = {"cuda": cuda, "cpu": "CPU"}.get(requires.device or "", f"CPU or {cuda}")
     return ", ".join((devices, *requires.modules))
 
 
-def unmet(requires: Requires, environment: Environment, device: str | None = None) -> str:
+def find_unmet_requirement(requires: Requires, environment: Environment, device: str | None = None) -> str:
     """Return the first requirement that this machine does not meet; empty where all are met.
 
     Args:
@@ -130,7 +130,7 @@ def unmet(requires: Requires, environment: Environment, device: str | None = Non
         device: the device of the run; None asks about the machine as a whole.
     """
     kind, _, index = (device or requires.device or "cpu").partition(":")
-    if requires.device == "cuda" and (missing := cuda_missing(environment)):
+    if requires.device == "cuda" and (missing := explain_missing_cuda(environment)):
         return f"needs CUDA: {missing}"
     if requires.device and requires.device != kind:
         return f"needs {requires.device}, and the run is on {kind}"
@@ -146,19 +146,19 @@ def unmet(requires: Requires, environment: Environment, device: str | None = Non
     return ""
 
 
-def chosen(catalog: Catalog, selection: Selection) -> list[Implementation]:
+def choose_implementations(catalog: Catalog, selection: Selection) -> list[Implementation]:
     """Return the implementations of a selection, or raise UsageError for a name that there is not."""
     if selection.implementations:
         return [catalog.implementation(selection.workload, name) for name in dict.fromkeys(selection.implementations)]
     return list(catalog.implementations.get(selection.workload, {}).values())
 
 
-def points(workload: Workload, selection: Selection) -> Iterable[Params]:
+def expand_points(workload: Workload, selection: Selection) -> Iterable[Params]:
     """Yield every point of a selection's sweep, or raise UsageError for an axis or a value that there is not."""
     axes = {axis.name: axis for axis in workload.axes}
     for name in selection.axes:
         if name not in axes:
-            raise unknown(f"axis of {workload.name}", name, axes)
+            raise make_unknown_error(f"axis of {workload.name}", name, axes)
     values = [axis.values(selection.axes.get(axis.name, axis.default)) for axis in workload.axes]
     for combination in itertools.product(*values):
         yield dict(zip(axes, combination, strict=True))
@@ -179,7 +179,7 @@ def _group(
         for one in wanted
     ]
     cases.sort(key=lambda planned: planned.case.implementation != workload.baseline)
-    return Group(f"{workload.name}[{describe(workload.point(params))}]", workload.baseline, tuple(cases))
+    return Group(f"{workload.name}[{describe_point(workload.point(params))}]", workload.baseline, tuple(cases))
 
 
 def _planned(
@@ -193,7 +193,9 @@ def _planned(
         carried_out = one.hardware_flops(params) if one.hardware_flops else 0.0
         if one.requires.world_size:
             ranks = _whole("ranks", f"world_size= of {name}", one.requires.world_size(params), least=1)
-        skip = unmet(one.requires, environment, device) or _too_few(policy.on_a_host(ranks), device, environment)
+        skip = find_unmet_requirement(one.requires, environment, device) or _too_few(
+            policy.on_a_host(ranks), device, environment
+        )
         if one.requires.unsupported and not skip:
             skip = one.requires.unsupported(params, device.partition(":")[0]) or ""
             if not isinstance(skip, str):
@@ -234,11 +236,11 @@ def _merged(first: Group, second: Group) -> Group:
 
 def _free_memory(device: str, environment: Environment) -> int:
     if device == "cpu":
-        return available_memory()
+        return read_available_memory()
     return environment.gpus[int(device.partition(":")[2])].memory_free
 
 
-def fitted(plan: Plan, environment: Environment, sides: int) -> Plan:
+def fit_plan(plan: Plan, environment: Environment, sides: int) -> Plan:
     """Return the plan for so many versions of each case that take turns: what fits the memory, and how."""
     return replace(plan, groups=tuple(_fitted(group, plan.policy.device, environment, sides) for group in plan.groups))
 

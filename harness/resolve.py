@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import git
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 from harness.store.find import KeptRun, find_runs, read_kept_runs
 from harness.store.layout import RUN
-from harness.store.place import holds, is_url, place_of
+from harness.store.place import has_file, is_url, resolve_place
 
 if TYPE_CHECKING:
     from harness.core.run_description import RunDescription
@@ -31,7 +31,7 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
     Raises:
         UsageError: there is no such run, and the message has the nearest name; or the place cannot be reached.
     """
-    if holds(folder := place_of(word), RUN):
+    if has_file(folder := resolve_place(word), RUN):
         return folder
     if is_url(word):
         raise UsageError(f"{word} is not a run folder: it has no {RUN}")
@@ -50,7 +50,7 @@ def resolve_run(word: str, results: Path, fingerprint: str = "", but: str = "") 
         return found.folder
     if unreadable := [folder for folder in find_runs(results) if folder.name == word != but]:
         return unreadable[0]  # whoever reads it says why it cannot be read
-    raise unknown("run", word, [LATEST, *(kept.baseline or kept.description.id for kept in known)])
+    raise make_unknown_error("run", word, [LATEST, *(kept.baseline or kept.description.id for kept in known)])
 
 
 def _fitting(found: list[KeptRun], fingerprint: str) -> KeptRun:
@@ -71,7 +71,7 @@ def _only(word: str, found: list[KeptRun]) -> KeptRun:
 
 def _of_revision(word: str, known: list[KeptRun], fingerprint: str) -> KeptRun | None:
     """Return the run of the nearest ancestor that was measured, clean and to its end."""
-    lineage = git.ancestors(Path.cwd(), word)
+    lineage = git.list_ancestors(Path.cwd(), word)
     usable = [kept for kept in known if _stands_for_its_commit(kept.description, fingerprint)]
     for commit in lineage:
         if found := [kept for kept in usable if kept.description.environment.git_commit == commit]:

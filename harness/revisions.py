@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness import git
 from harness.core.errors import UsageError
 from harness.core.variant import BASE, NEW, Variant
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,29 +27,29 @@ _OWN = Path(__file__).parent.parent
 _SETUP_S = 1800
 
 
-def two_revisions(words: str, setup: str = "") -> tuple[Variant, Variant]:
+def parse_revisions(words: str, setup: str = "") -> tuple[Variant, Variant]:
     """Return the sides that ``BASE..NEW`` stands for; ``BASE`` alone is held against the working tree.
 
     Raises:
         UsageError: the command was not started in a git checkout, or there is no such revision.
     """
-    checkout = git.root(Path.cwd())
+    checkout = git.find_root(Path.cwd())
     base, dots, new = words.partition("..")
-    judged = revision_of(NEW, checkout, new or "HEAD", setup) if dots else Variant(NEW, checkout=str(checkout))
-    return revision_of(BASE, checkout, base, setup), judged
+    judged = resolve_revision(NEW, checkout, new or "HEAD", setup) if dots else Variant(NEW, checkout=str(checkout))
+    return resolve_revision(BASE, checkout, base, setup), judged
 
 
-def revision_of(role: str, checkout: Path, ref: str, setup: str) -> Variant:
+def resolve_revision(role: str, checkout: Path, ref: str, setup: str) -> Variant:
     """Return the revision of a checkout that a branch, tag or commit stands for.
 
     Raises:
         UsageError: there is none of that name.
     """
-    return Variant(role, checkout=str(checkout), ref=ref, commit=git.commit_of(checkout, ref), setup=setup)
+    return Variant(role, checkout=str(checkout), ref=ref, commit=git.resolve_commit(checkout, ref), setup=setup)
 
 
 @contextlib.contextmanager
-def checked_out(run: Run) -> Iterator[Side]:
+def check_out(run: Run) -> Iterator[CodeVersion]:
     """Make the version that a run measures, for as long as it measures.
 
     A revision is a worktree of its own. The content of the project, and of a plug-in that is developed in the
@@ -60,13 +60,15 @@ def checked_out(run: Run) -> Iterator[Side]:
     """
     revision, sources = run.description.variant or Variant(""), run.description.sources
     if not revision.commit:
-        yield Side(revision.role, sources=sources, planted=revision.planted)
+        yield CodeVersion(revision.role, sources=sources, planted=revision.planted)
         return
     checkout = Path(revision.checkout)
-    with git.worktree(checkout, revision.commit) as tree:
+    with git.open_worktree(checkout, revision.commit) as tree:
         path = (str(_own_first(tree)), str(tree / "src"), str(tree))
         python = _set_up(tree, revision.setup) if revision.setup else sys.executable
-        yield Side(revision.role, python, path, tuple(_moved(sources, checkout, tree, revision)), revision.planted)
+        yield CodeVersion(
+            revision.role, python, path, tuple(_moved(sources, checkout, tree, revision)), revision.planted
+        )
 
 
 def _own_first(tree: Path) -> Path:
@@ -90,7 +92,7 @@ def _moved(sources: Iterable[str], checkout: Path, tree: Path, revision: Variant
             yield str(source)
         elif (there := tree / source.relative_to(checkout)).exists():
             yield str(there)
-        elif not git.tracks(checkout, source):
+        elif not git.is_tracked(checkout, source):
             raise UsageError(
                 f"--load {source}: {revision.ref} has no such file, and git does not track it in this checkout; "
                 "git add it, have --setup make it, or put it outside the checkout, where all revisions share it"

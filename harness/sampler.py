@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.core.median import Z95, median_interval
+from harness.core.median import Z95, estimate_median_interval
 from harness.core.metric import PRIMARY
 from harness.core.trial import Sample
 
@@ -37,7 +37,7 @@ class Pace:
     steady: bool
 
 
-def warm_up(clock: Clock, step: Callable[[], Any], limit_s: float) -> Pace:
+def warm_up_step(clock: Clock, step: Callable[[], Any], limit_s: float) -> Pace:
     """Run samples until their times show no trend, or until the limit, at least one.
 
     Also chooses the block: the least number of steps that the clock can time well.
@@ -97,5 +97,5 @@ def is_precise(values: Sequence[float], precision: float) -> bool:
     """Return whether the interval of the median is within ``precision`` of it, on at least ten values."""
     if len(values) < 10:
         return False
-    low, high = median_interval(values)
+    low, high = estimate_median_interval(values)
     return (high - low) / 2 <= precision * statistics.median(values)

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from harness.core.case import Case, Group, PlannedCase
-from harness.core.metric import Metric, by_name
+from harness.core.metric import Metric, index_by_name
 from harness.core.run import Run
 from harness.core.run_description import COMPLETE
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.variant import Variant
 from harness.git import untie_process
-from harness.run import execute
+from harness.runner import execute_run
 from tests.support import command
 from tests.support.git import commit as commit_all
 from tests.support.git import git
@@ -91,7 +91,7 @@ def record(tmp_path: Path) -> Callable[..., Run]:
             environment=here(**machine),
             state=state,
             variant=variant,
-            metrics={"work": by_name(metrics)},
+            metrics={"work": index_by_name(metrics)},
         )
 
     return write
@@ -130,7 +130,7 @@ def faked(
         from harness.cli.run import _catalog
 
         for caller in ("harness.cli.measure", "harness.gate", "harness.bisect"):
-            monkeypatch.setattr(f"{caller}.execute", partial(execute, open_launcher=launches))
+            monkeypatch.setattr(f"{caller}.execute", partial(execute_run, open_launcher=launches))
         for name in [name for name in os.environ if name.startswith("GITHUB_")]:
             monkeypatch.delenv(name)
         monkeypatch.setattr(sys, "argv", [command.BENCH, *arguments])

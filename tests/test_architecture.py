@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,51 +15,31 @@ from harness.core.suite import Policy
 
 ROOT = Path(__file__).parents[1]
 
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+
+
+def rows(head: str) -> Iterator[list[str]]:
+    """Yield the cells of a table of CONTRIBUTING, by the first cell of its head."""
+    lines = CONTRIBUTING[CONTRIBUTING.index(f"| {head} |") :].partition("\n\n")[0].splitlines()
+    yield from ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
+
+
+def named(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", cell))
+
+
 # What the modules of a room may import of the harness; `core` is allowed everywhere.
 MAY_IMPORT = {
-    "__init__": {"report", "store"},
-    "core": set(),
-    "git": set(),
-    "catalog": set(),
-    "cgroup": set(),
-    "detect": {"git", "cgroup"},
-    "probes": set(),
-    "sampler": {"probes"},
-    "plan": {"catalog", "detect"},
-    "launch": {"catalog", "detect", "plan", "probes", "sampler"},
-    "analysis": set(),
-    "store": set(),
-    "formats": {"analysis", "store"},
-    "report": {"analysis", "formats", "store"},
-    "resolve": {"git", "store"},
-    "revisions": {"git", "launch"},
-    "inspect": {"analysis", "catalog", "detect", "plan", "store"},
-    "run": {"analysis", "launch", "plan", "revisions", "store"},
-    "gate": {"analysis", "git", "plan", "revisions", "run"},
-    "bisect": {"gate", "git", "revisions", "run"},
-    "doctor": {"analysis", "cgroup", "detect", "probes"},
-    "selftest": {"analysis", "catalog", "detect", "launch", "plan", "revisions", "run"},
+    place.removeprefix("`harness/").strip("`/").removesuffix(".py"): named(others)
+    for place, _, others in rows("room")
+    if place.startswith("`harness/")
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
+MAY_IMPORT["terminal"] = set(MAY_IMPORT) - {"cli"}
 # Third-party packages, and the rooms that they live in.
-HOMES = {
-    "torch": {"probes", "launch", "selftest"},
-    "triton": {"inspect"},
-    "typer": {"cli"},
-    "rich": {"cli"},
-    "pyarrow": {"store"},
-    "duckdb": {"store"},
-    "fsspec": {"store"},
-    "upath": {"store"},
-    "pandas": {"report", "store"},
-    "plotly": {"__init__", "report"},
-    "jinja2": {"report"},
-    "pynvml": {"detect", "probes"},
-    "psutil": {"launch"},
-    "pyperf": {"selftest"},
-    "scipy": {"analysis", "selftest"},
-    "numpy": {"analysis", "report"},
-}
+HOMES = {package.strip("`"): named(homes) for package, homes in rows("package")}
+# Pairs of files that import each other for their types alone, each with the reason.
+CIRCLES: dict[frozenset[str], str] = {}
 
 
 def modules(folder: str) -> list[Path]:
@@ -135,3 +117,48 @@ def test_the_top_level_holds_what_it_should_and_no_more() -> None:
 def test_no_file_is_long_without_a_reason() -> None:
     for path in [*modules("harness"), *modules("implementations")]:
         assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_no_function_is_long() -> None:
+    for path in [*modules("harness"), *modules("implementations")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 50:
+                pytest.fail(f"{path}:{node.lineno} {node.name} has over 50 lines")
+
+
+def test_no_class_name_stands_twice() -> None:
+    found = Counter(
+        node.name
+        for path in modules("harness")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, times in found.items() if times > 1] == []
+
+
+def test_public_functions_are_named_by_a_verb_and_a_noun() -> None:
+    known = {"harness/__init__.py", *(f"harness/cli/{path.name}" for path in modules("harness/cli"))}
+    for path in modules("harness"):
+        for node in ast.parse(path.read_text()).body:
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and str(path.relative_to(ROOT)) not in known and node.name not in ("main", "implementation"):
+                assert "_" in node.name, f"{path}:{node.lineno} {node.name}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Types count: who needs the name of a type needs to be read together with it."""
+    files = {".".join(path.with_suffix("").relative_to(ROOT).parts): path for path in modules("harness")}
+    needs = {name: {other for other in imports(path) if other in files} for name, path in files.items()}
+    circles = {
+        frozenset((name, other)) for name, others in needs.items() for other in others if name in reached(other, needs)
+    }
+    assert {tuple(sorted(circle)) for circle in circles} == {tuple(sorted(circle)) for circle in CIRCLES}
+
+
+def reached(name: str, needs: Mapping[str, set[str]]) -> set[str]:
+    found, left = set[str](), [name]
+    while left:
+        fresh = needs[left.pop()] - found
+        found |= fresh
+        left += fresh
+    return found

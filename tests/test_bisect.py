@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.bisect import NOT_SLOWER, SLOWER, Bisection, Found, bisect
+from harness.bisect import NOT_SLOWER, SLOWER, Bisection, Culprit, bisect_history
 from harness.core.errors import UsageError
 from harness.core.rules import Rules
 from harness.core.run import Run
 from harness.core.trial import ABSENT
-from harness.detect import detect
-from harness.run import Observer
+from harness.detect import detect_environment
+from harness.runner import Observer
 
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
 Commit = Callable[..., str]
-Search = Callable[..., tuple[list[str], Found]]
+Search = Callable[..., tuple[list[str], Culprit]]
 FAILS, OPEN = "crashed: died of SIGSEGV", "open"
 NO_MODULE = "error: check: ModuleNotFoundError: No module named 'built'"
 SKIPPED_FAILING, SKIPPED_OPEN = "skipped: it fails", "skipped: inconclusive"
@@ -28,7 +28,7 @@ SKIPPED_FAILING, SKIPPED_OPEN = "skipped: it fails", "skipped: inconclusive"
 def search(place: Path, record: Record, draw: Draw, commit: Commit) -> Search:
     """Return a function that makes commits of such times, and searches from the first to the last."""
 
-    def find(*history: float | str) -> tuple[list[str], Found]:
+    def find(*history: float | str) -> tuple[list[str], Culprit]:
         commits = [commit(number) for number in range(len(history))]
 
         def measured(name: str, seed: int) -> Run:
@@ -37,11 +37,11 @@ def search(place: Path, record: Record, draw: Draw, commit: Commit) -> Search:
                 return record({"base": draw(seed, spread=0.1)})
             return record({"base": time if isinstance(time, str) else draw(seed, time)})
 
-        settings = Rules(), detect(), Observer(print, print, print), 0.0, print
+        settings = Rules(), detect_environment(), Observer(print, print, print), 0.0, print
         one = Bisection(
             place, lambda pair: tuple(measured(one.commit, number) for number, one in enumerate(pair, 1)), "", *settings
         )
-        return commits, bisect(one, commits[0], "HEAD")
+        return commits, bisect_history(one, commits[0], "HEAD")
 
     return find
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.environment import Gpu
-from harness.detect import available_memory, detect, has_module, usable_cpus, visible
+from harness.detect import count_usable_cpus, detect_environment, has_module, read_available_memory, select_visible_gpus
 
 GPUS = tuple(Gpu(index, "H100", f"GPU-{index}{index}aa", (9, 0), 80 << 30, 79 << 30) for index in range(3))
 
@@ -19,13 +19,13 @@ GPUS = tuple(Gpu(index, "H100", f"GPU-{index}{index}aa", (9, 0), 80 << 30, 79 <<
     [(None, [0, 1, 2]), ("2,0", [2, 0]), ("GPU-11", [1]), ("1,7,0", [1]), ("", []), ("-1", []), ("NoDevFiles", [])],
 )
 def test_gpus_are_numbered_as_cuda_will_number_them(wanted: str | None, indices: list[int]) -> None:
-    assert [gpu.index for gpu in visible(GPUS, wanted)] == indices
+    assert [gpu.index for gpu in select_visible_gpus(GPUS, wanted)] == indices
 
 
 def test_the_machine_is_read_without_torch_and_as_the_kernel_tells_it() -> None:
-    here = detect()
+    here = detect_environment()
     assert here.memory_total == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.05)
-    assert 0 < available_memory() <= here.memory_total
+    assert 0 < read_available_memory() <= here.memory_total
     assert here.packages["torch"]
     code = "import sys; from harness.detect import detect; detect(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
@@ -34,7 +34,7 @@ def test_the_machine_is_read_without_torch_and_as_the_kernel_tells_it() -> None:
 def test_a_process_that_may_use_one_core_is_seen_to_have_one() -> None:
     code = "import os; os.sched_setaffinity(0, {0}); from harness.detect import usable_cpus; print(usable_cpus())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
-    assert usable_cpus() >= 1
+    assert count_usable_cpus() >= 1
 
 
 def laid(root: Path, files: Mapping[str, str]) -> Path:
@@ -70,7 +70,7 @@ def test_a_quota_leaves_the_cores_that_it_has_whole_and_one_at_least(
         laid(root, {f"{folder}/cpu.cfs_quota_us": str(quota), f"{folder}/cpu.cfs_period_us": "100000"})
     else:
         laid(root, {f"{folder}/cpu.max": f"{quota_us or 'max'} 100000"})
-    assert usable_cpus(root) == (cores or len(os.sched_getaffinity(0)))
+    assert count_usable_cpus(root) == (cores or len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=PLACES)
@@ -78,14 +78,14 @@ def test_memory_is_what_the_limits_of_all_groups_leave(tmp_path: Path, group: tu
     listed, top, folder = (text.format("memory") for text in group)
     root = laid(tmp_path, {"proc/self/cgroup": listed, f"{top}/cgroup.procs": ""})
     laid(root, {"proc/meminfo": "MemTotal: 16777216 kB\nMemAvailable: 8388608 kB"})
-    assert available_memory(root) == 8 << 30
+    assert read_available_memory(root) == 8 << 30
     names = ("memory.max", "memory.current", "inactive_file")
     if listed == VERSION_1:
         names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     for limit, used, files, free in ((6, 5, 2, 3), (6, 7, 0, 0), (1 << 30, 5, 2, 8)):
         texts = (str(limit << 30), str(used << 30), f"anon 1\n{names[2]} {files << 30}")
         laid(root, dict(zip((f"{folder}/{name}" for name in (*names[:2], "memory.stat")), texts, strict=True)))
-        assert available_memory(root) == free << 30
+        assert read_available_memory(root) == free << 30
 
 
 def test_the_tightest_of_nested_limits_counts(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_the_tightest_of_nested_limits_counts(tmp_path: Path) -> None:
     for folder, quota, limit in zip(levels, ("max", 150_000, 200_000), ("max", 4 << 30, 6 << 30), strict=True):
         laid(root, {f"{folder}/cpu.max": f"{quota} 100000", f"{folder}/memory.max": str(limit)})
         laid(root, {f"{folder}/memory.current": str(1 << 30)})
-    assert usable_cpus(root) == 1
-    assert available_memory(root) == 3 << 30
+    assert count_usable_cpus(root) == 1
+    assert read_available_memory(root) == 3 << 30
 
 
 def test_a_module_is_looked_for_without_being_imported() -> None:
@@ -106,5 +106,5 @@ def test_a_module_is_looked_for_without_being_imported() -> None:
 
 
 def test_a_missing_driver_is_a_reason_and_not_an_error() -> None:
-    here = detect()
+    here = detect_environment()
     assert bool(here.gpus) != bool(here.gpu_reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
-from harness.git import head, root, untie_process
+from harness.git import find_root, read_head, untie_process
 
 
 def test_a_process_is_untied_from_all_that_git_lists_but_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,14 +30,14 @@ def test_asking_for_the_commit_takes_no_lock_and_writes_nothing_to_the_checkout(
     name = commit(0.001)
     os.utime(place / "mine.py", (0, 0))  # git would refresh what its index says of the file
     index = (place / ".git" / "index").read_bytes()
-    assert head(place) == (name, False)
+    assert read_head(place) == (name, False)
     assert (place / ".git" / "index").read_bytes() == index
 
 
 def test_outside_a_checkout_the_error_names_what_is_not_followed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(place.parent))
     with pytest.raises(UsageError, match=r"is not in a git checkout: .*GIT_DIR is not followed, start bench in one"):
-        root(place)
+        find_root(place)
 
 
 def test_a_checkout_that_the_command_trusts_is_trusted(
@@ -46,8 +46,8 @@ def test_a_checkout_that_the_command_trusts_is_trusted(
     commit(0.001)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(UsageError, match="dubious ownership"):
-        root(place)
+        find_root(place)
     for name, value in (("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", str(place))):
         monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     untie_process()
-    assert root(place) == place
+    assert find_root(place) == place

@@ -10,19 +10,21 @@ import pytest
 
 from harness import Axis, Cost, Reference, Requires, Workload
 from harness.catalog import Catalog
-from harness.core.case import group_to_json
+from harness.core.case import write_group
 from harness.core.environment import Environment, Gpu
 from harness.core.errors import UsageError
 from harness.core.suite import Policy, Selection
 from harness.core.workload import Implementation, Params
-from harness.detect import available_memory, detect
+from harness.detect import detect_environment, read_available_memory
 from harness.plan import Plan, make_plan
 
 GPU = Gpu(0, "A100", "GPU-1", (8, 0), 80 << 30, 79 << 30)
 
 
 def environment(*gpus: Gpu) -> Environment:
-    return replace(detect(), gpus=gpus, gpu_reason="" if gpus else "no driver", torch_cuda="13.0" if gpus else "")
+    return replace(
+        detect_environment(), gpus=gpus, gpu_reason="" if gpus else "no driver", torch_cuda="13.0" if gpus else ""
+    )
 
 
 def catalog(**requires: Requires) -> Catalog:
@@ -136,11 +138,11 @@ def test_whole_numbers_of_any_library_are_declarations() -> None:
     (group,) = plan(catalog(other=requires)).groups
     other = group.cases[1]
     assert (other.memory, other.world_size, other.skip) == (2 * 4 + 96, 2, "")
-    assert json.dumps(group_to_json(group))
+    assert json.dumps(write_group(group))
 
 
 def test_cases_that_do_not_fit_side_by_side_are_run_one_at_a_time() -> None:
-    most = int(available_memory() * 0.6)
+    most = int(read_available_memory() * 0.6)
     two = catalog(one=Requires(memory=lambda params: most), two=Requires(memory=lambda params: most))
     assert plan(catalog()).groups[0].interleaved
     assert not plan(two).groups[0].interleaved

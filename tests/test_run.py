@@ -19,9 +19,9 @@ from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
 from harness.core.trial import CRASHED, OK, SKIPPED, Trial
 from harness.core.variant import BASE, NEW, Variant
-from harness.launch.run import Progress
+from harness.launch.controller.schedule import Progress
 from harness.plan import Plan
-from harness.run import Observer, execute, extend_run, open_run, resume_run, start_run
+from harness.runner import Observer, execute_run, extend_run, open_run, resume_run, start_run
 from harness.store.read import read_run
 from tests.support.launcher import End, FakeLaunches, Script
 from tests.support.runs import here
@@ -52,7 +52,7 @@ def ends(run: Run) -> list[tuple[str, int, str]]:
 
 
 def test_a_run_is_kept_with_its_launches_its_trials_and_tables(tmp_path: Path) -> None:
-    (run,), code = execute(started(tmp_path), IGNORE, open_launcher=FakeLaunches())
+    (run,), code = execute_run(started(tmp_path), IGNORE, open_launcher=FakeLaunches())
     assert (code, run.complete, run.description.state) == (0, True, COMPLETE)
     assert ends(run) == [("cuda", 0, SKIPPED), ("a", 0, OK), ("b", 0, OK), ("a", 1, OK), ("b", 1, OK)]
     assert [launch.runtime for launch in run.description.launches] == [{"torch_threads": 1}] * 2
@@ -68,23 +68,23 @@ def test_a_run_is_kept_with_its_launches_its_trials_and_tables(tmp_path: Path) -
 
 
 def test_a_run_that_is_complete_is_not_measured_again(tmp_path: Path) -> None:
-    (run,), _ = execute(started(tmp_path), IGNORE, open_launcher=FakeLaunches())
+    (run,), _ = execute_run(started(tmp_path), IGNORE, open_launcher=FakeLaunches())
     nobody = FakeLaunches()
-    (again,), code = execute(resume_run(run.folder, here()), IGNORE, open_launcher=nobody)
+    (again,), code = execute_run(resume_run(run.folder, here()), IGNORE, open_launcher=nobody)
     assert (code, ends(again), nobody.opened) == (0, ends(run), [])
 
 
 @pytest.mark.parametrize(("who", "code"), [("a", 1), ("a new", 1), ("a base", 0)])
 def test_a_failure_is_told_by_the_exit_code_but_for_that_of_the_base(tmp_path: Path, who: str, code: int) -> None:
     fake = FakeLaunches({who: Script(end=End("check", "crashed: died of SIGSEGV"))})
-    runs, found = execute(started(tmp_path, variants=PAIR if " " in who else ()), IGNORE, open_launcher=fake)
+    runs, found = execute_run(started(tmp_path, variants=PAIR if " " in who else ()), IGNORE, open_launcher=fake)
     assert found == code
     assert all(run.complete for run in runs)
 
 
 def test_each_side_has_a_folder_and_both_are_opened_with_either(tmp_path: Path) -> None:
     fake = FakeLaunches({"a base": Script((1e-3,)), "a new": Script((3e-3,))})
-    (base, new), _ = execute(started(tmp_path, variants=PAIR), IGNORE, open_launcher=fake)
+    (base, new), _ = execute_run(started(tmp_path, variants=PAIR), IGNORE, open_launcher=fake)
     assert [run.description.variant.role for run in (base, new)] == [BASE, NEW]
     for run in (base, new):
         assert [one.folder for one in open_run(run.folder)] == [base.folder, new.folder]
@@ -103,7 +103,7 @@ def test_an_observer_is_told_of_every_event_and_its_side_and_of_the_progress(tmp
         lambda event, side: events.append((type(event).__name__, side)),
         lambda message: pytest.fail(message),
     )
-    execute(started(tmp_path, launches=1, variants=PAIR), observer, open_launcher=FakeLaunches())
+    execute_run(started(tmp_path, launches=1, variants=PAIR), observer, open_launcher=FakeLaunches())
     skipped, launches = [("Trial", "base"), ("Trial", "new")], [("Launch", "base"), ("Launch", "new")]
     assert events == [*skipped, *launches, *skipped, *skipped]
     assert shares == sorted(shares)
@@ -125,14 +125,14 @@ def test_an_interrupted_run_is_readable_and_is_resumed_with_what_is_missing_and_
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
     observer = Observer(report, lambda event, side: None, print)
-    (run,), code = execute(started(tmp_path, launches=3), observer, open_launcher=FakeLaunches({"b": script}))
+    (run,), code = execute_run(started(tmp_path, launches=3), observer, open_launcher=FakeLaunches({"b": script}))
     assert (code, run.description.state) == (130, INTERRUPTED)
     assert signal.getsignal(signal.SIGTERM) is before
     assert ends(run) == ends(read_run(run.folder)) == [("cuda", 0, SKIPPED), ("a", 0, OK), ("b", 0, OK)]
     assert len(pd.read_parquet(run.folder / "trials.parquet")) == 3
 
     rest = FakeLaunches()
-    (after,), code = execute(resume_run(run.folder, here()), IGNORE, open_launcher=rest)
+    (after,), code = execute_run(resume_run(run.folder, here()), IGNORE, open_launcher=rest)
     assert (code, after.complete) == (0, True)
     assert repr(after.trials[:3]) == repr(run.trials)  # an energy of NaN equals nothing
     assert ends(after)[3:] == [("a", 1, OK), ("b", 1, OK), ("a", 2, OK), ("b", 2, OK)]
@@ -145,9 +145,9 @@ def test_what_failed_before_an_interruption_is_not_tried_again(tmp_path: Path) -
         "a": Script(end=End("check", "crashed: died of SIGSEGV")),
         "b": Script(end=End("turn", KeyboardInterrupt())),
     }
-    (run,), _ = execute(started(tmp_path), IGNORE, open_launcher=FakeLaunches(scripts))
+    (run,), _ = execute_run(started(tmp_path), IGNORE, open_launcher=FakeLaunches(scripts))
     rest = FakeLaunches()
-    (after,), code = execute(resume_run(run.folder, here()), IGNORE, open_launcher=rest)
+    (after,), code = execute_run(resume_run(run.folder, here()), IGNORE, open_launcher=rest)
     assert code == 1
     assert ends(after) == [("cuda", 0, SKIPPED), ("a", 0, CRASHED), ("b", 0, OK), ("b", 1, OK)]
     assert {to for to, name in rest.given("check")} == {"b"}
@@ -157,17 +157,17 @@ def test_a_fault_of_the_harness_keeps_what_was_measured_before(tmp_path: Path) -
     runs = started(tmp_path)
     lost = FakeLaunches({"a": Script(end=End("turn", HarnessError("the fork server ended"), launch=1))})
     with pytest.raises(HarnessError, match="the fork server ended"):
-        execute(runs, IGNORE, open_launcher=lost)
+        execute_run(runs, IGNORE, open_launcher=lost)
     run = read_run(runs[0].folder)
     assert ends(run) == [("cuda", 0, SKIPPED), ("a", 0, OK), ("b", 0, OK)]
-    (after,), _ = execute(resume_run(run.folder, here()), IGNORE, open_launcher=FakeLaunches())
+    (after,), _ = execute_run(resume_run(run.folder, here()), IGNORE, open_launcher=FakeLaunches())
     assert ends(after)[3:] == [("a", 1, OK), ("b", 1, OK)]
 
 
 def test_a_run_that_goes_on_measures_more_of_some_cases_and_keeps_the_rest(tmp_path: Path) -> None:
-    runs, _ = execute(started(tmp_path, variants=PAIR), IGNORE, open_launcher=FakeLaunches())
+    runs, _ = execute_run(started(tmp_path, variants=PAIR), IGNORE, open_launcher=FakeLaunches())
     more = FakeLaunches()
-    extended, _ = execute(extend_run(runs, here(), 3, [CASES["b"]]), IGNORE, open_launcher=more)
+    extended, _ = execute_run(extend_run(runs, here(), 3, [CASES["b"]]), IGNORE, open_launcher=more)
     for before, after in zip(runs, extended, strict=True):
         assert repr(after.trials[: len(before.trials)]) == repr(before.trials)
         assert ends(after)[len(before.trials) :] == [("b", 2, OK), ("b", 3, OK), ("b", 4, OK)]
@@ -198,5 +198,5 @@ def test_the_journal_has_each_event_before_the_next_begins(tmp_path: Path) -> No
         seen.append(len(run.trials) + len(run.description.launches))
         assert not isinstance(event, Trial) or repr(run.trials[-1]) == repr(event)
 
-    execute(runs, Observer(lambda progress: None, look, print), open_launcher=FakeLaunches())
+    execute_run(runs, Observer(lambda progress: None, look, print), open_launcher=FakeLaunches())
     assert seen == list(range(1, 1 + 2 + 5))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness.core.flag import Flag
-from harness.core.median import median_interval
-from harness.sampler import Pace, has_trend, is_precise, take_turn, warm_up
+from harness.core.median import estimate_median_interval
+from harness.sampler import Pace, has_trend, is_precise, take_turn, warm_up_step
 
 
 class ScriptedClock:
@@ -40,7 +40,7 @@ def falling(start: float, floor: float, factor: float) -> Iterator[float]:
 
 def test_a_steady_step_settles_soon() -> None:
     clock = ScriptedClock(noisy(1e-3, seed=1))
-    pace = warm_up(clock, lambda: None, limit_s=5.0)
+    pace = warm_up_step(clock, lambda: None, limit_s=5.0)
     assert pace.steady
     assert len(clock.blocks) < 40
     assert pace.step_s == pytest.approx(1e-3, rel=0.01)
@@ -48,24 +48,24 @@ def test_a_steady_step_settles_soon() -> None:
 
 def test_warm_up_lasts_until_the_times_stop_falling() -> None:
     clock = ScriptedClock(falling(2e-3, 1e-3, 0.98))
-    pace = warm_up(clock, lambda: None, limit_s=5.0)
+    pace = warm_up_step(clock, lambda: None, limit_s=5.0)
     assert pace.steady
     assert pace.step_s == pytest.approx(1e-3, rel=0.02)
 
 
 def test_what_never_settles_is_told_at_the_limit() -> None:
     clock = ScriptedClock(falling(1.0, 0.0, 0.98))
-    assert not warm_up(clock, lambda: None, limit_s=0.05).steady
+    assert not warm_up_step(clock, lambda: None, limit_s=0.05).steady
 
 
 def test_a_short_step_is_timed_in_blocks_that_the_clock_can_read() -> None:
     clock = ScriptedClock(iter(lambda: 1e-7, None), least_s=1e-4)
-    assert warm_up(clock, lambda: None, limit_s=5.0).block == pytest.approx(1000, rel=0.5)
+    assert warm_up_step(clock, lambda: None, limit_s=5.0).block == pytest.approx(1000, rel=0.5)
 
 
 def test_a_long_step_is_not_repeated_for_its_warm_up() -> None:
     clock = ScriptedClock(noisy(10.0, seed=2))
-    assert warm_up(clock, lambda: None, limit_s=0.0).steady
+    assert warm_up_step(clock, lambda: None, limit_s=0.0).steady
     assert len(clock.blocks) == 1
 
 
@@ -105,7 +105,7 @@ def test_the_interval_of_the_median_covers_it_in_95_of_100() -> None:
     source = random.Random(6)
     hits = 0
     for _ in range(1000):
-        low, high = median_interval([source.expovariate(1.0) for _ in range(30)])
+        low, high = estimate_median_interval([source.expovariate(1.0) for _ in range(30)])
         hits += low <= 0.6931 <= high
     assert 940 <= hits <= 985
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.analysis.efficiency import CONTENDED, EFFICIENCY
-from harness.analysis.energy import GROSS
+from harness.analysis.net_energy import GROSS
 from harness.analysis.roof import SHARE
-from harness.core.metric import METRICS, PRIMARY, Metric, format_value, metric_of, three_digits
+from harness.core.metric import METRICS, PRIMARY, Metric, find_metric, format_number, format_value
 from harness.core.trial import OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.analysis.rows import Row
+    from harness.analysis.rows import ResultRow
     from harness.core.measurement import Measurement
     from harness.core.metric import Declared
 
@@ -43,7 +43,7 @@ class Column:
     interval: bool = False
     brief: bool = True
 
-    def find(self, row: Row, *, brief: bool = False) -> Measurement | None:
+    def find(self, row: ResultRow, *, brief: bool = False) -> Measurement | None:
         """Return what a case has in this column, but no time of a case that failed, and no NaN that has its reason."""
         for metric in self.metrics:
             found = row.measurements.get(metric.name)
@@ -65,7 +65,7 @@ def _value(found: Measurement) -> str:
 
 
 def _digits(found: Measurement) -> str:
-    return three_digits(found.median)
+    return format_number(found.median)
 
 
 def _count(found: Measurement) -> str:
@@ -78,7 +78,7 @@ def _percentage(found: Measurement) -> str:
 
 def _efficiency(found: Measurement) -> str:
     """Write how well ranks scale; in parentheses if cores were not free, so that it does not say so."""
-    text = three_digits(found.median)
+    text = format_number(found.median)
     return f"({text})" if CONTENDED & set(found.flags) else text
 
 
@@ -94,7 +94,7 @@ def _column(
     interval: bool = False,
     brief: bool = True,
 ) -> Column:
-    metrics = tuple(map(metric_of, names))
+    metrics = tuple(map(find_metric, names))
     return Column(head or metrics[0].label, metrics, write, interval, brief)
 
 
@@ -116,7 +116,9 @@ COLUMNS = (
 )
 
 
-def filled_columns(rows: Sequence[Row], *, brief: bool = False) -> Iterator[tuple[Column, list[Measurement | None]]]:
+def find_filled_columns(
+    rows: Sequence[ResultRow], *, brief: bool = False
+) -> Iterator[tuple[Column, list[Measurement | None]]]:
     """Yield the columns in which some case has a value, with what each case has there; a workload's own come last.
 
     Args:
@@ -133,7 +135,7 @@ def filled_columns(rows: Sequence[Row], *, brief: bool = False) -> Iterator[tupl
                 yield column, found
 
 
-def undeclared_metrics(rows: Sequence[Row], declared: Declared) -> Mapping[str, list[str]]:
+def find_undeclared_metrics(rows: Sequence[ResultRow], declared: Declared) -> Mapping[str, list[str]]:
     """Return by workload the names that its check reports and that neither it nor the harness declares as metrics."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -144,5 +146,5 @@ def undeclared_metrics(rows: Sequence[Row], declared: Declared) -> Mapping[str, 
     return {workload: list(names) for workload, names in found.items()}
 
 
-def _is_second_rate(metric: str, row: Row) -> bool:
+def _is_second_rate(metric: str, row: ResultRow) -> bool:
     return metric in _RATES and any(rate in row.measurements for rate in _RATES[: _RATES.index(metric)])

@@ -8,12 +8,12 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.conditions import differences
-from harness.analysis.energy import UNAVAILABLE
-from harness.analysis.interval import Interval, factor
-from harness.analysis.ratio import launch_ratio, log_ratio
-from harness.analysis.summary import measured_by_case, relative_uncertainty
-from harness.analysis.verdict import Contrast, judge, judge_exact
+from harness.analysis.conditions import find_differences
+from harness.analysis.interval import Interval, exponentiate_log
+from harness.analysis.measurements import find_relative_uncertainty, group_by_case
+from harness.analysis.net_energy import UNAVAILABLE
+from harness.analysis.ratio import estimate_launch_ratio, estimate_log_ratio
+from harness.analysis.verdict import Contrast, judge_comparisons, judge_exact
 from harness.core.comparison import (
     ADDED,
     BROKEN,
@@ -26,8 +26,8 @@ from harness.core.comparison import (
     Comparison,
 )
 from harness.core.metric import DERIVED, METRICS, PRIMARY
-from harness.core.run import Context, took_turns
-from harness.core.trial import ABSENT, OK, SKIPPED, by_case
+from harness.core.run import Context, were_interleaved
+from harness.core.trial import ABSENT, OK, SKIPPED, group_trials
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -44,7 +44,7 @@ _IMPORT = re.compile(r"\b(ImportError|ModuleNotFoundError): ")
 
 
 @dataclass(frozen=True)
-class Report:
+class RunComparison:
     """What came of a comparison.
 
     Attributes:
@@ -120,7 +120,9 @@ _UNPLANNED = _Side([], {}, [], planned=False)
 _NOTHING = _Side([], {}, [])
 
 
-def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite: Collection[str] = ()) -> Report:
+def compare_runs(
+    base: Run, new: Run, rules: Rules, *, across: bool = False, despite: Collection[str] = ()
+) -> RunComparison:
     """Judge every case and metric of two runs, new against base.
 
     Times are compared by launches and rounds, paired where both sides took turns; what is the same each time (memory,
@@ -136,8 +138,8 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
     Raises:
         UsageError: a rule is of a metric that its workload does not have.
     """
-    apart = tuple(line for line in differences(base, new) if line.partition(":")[0] not in despite)
-    paired = took_turns(base, new)
+    apart = tuple(line for line in find_differences(base, new) if line.partition(":")[0] not in despite)
+    paired = were_interleaved(base, new)
     theirs_by, ours_by = _sides(base), _sides(new)
     # A base that measured nothing does not tell which cases it would have had.
     lacking = _UNPLANNED if any(side.status == OK for side in theirs_by.values()) else _NOTHING
@@ -155,14 +157,14 @@ def compare(base: Run, new: Run, rules: Rules, *, across: bool = False, despite:
         else:
             contrasts += _by_rounds(case, theirs, ours, rules, paired=paired)
             judged[case] = _by_value(case, theirs, ours, rules)
-    for row in reversed(judge(contrasts, rules.fdr)):
+    for row in reversed(judge_comparisons(contrasts, rules.fdr)):
         judged[row.case].insert(0, row)
-    return Report(base, new, apart, tuple(row for rows in judged.values() for row in rows))
+    return RunComparison(base, new, apart, tuple(row for rows in judged.values() for row in rows))
 
 
 def _sides(run: Run) -> dict[Case, _Side]:
     """Return every planned case of a run, with its trials, its measurements and its group's baseline."""
-    trials, measured = by_case(run.trials), measured_by_case(run.groups, run.trials, Context(metrics=run.metrics))
+    trials, measured = group_trials(run.trials), group_by_case(run.groups, run.trials, Context(metrics=run.metrics))
     sides = {}
     for group in run.groups:
         base = next((one.case for one in group.cases if one.case.implementation == group.baseline), None)
@@ -189,9 +191,9 @@ def _of_status(case: Case, base: _Side, new: _Side) -> list[Comparison]:
 def _by_rounds(case: Case, base: _Side, new: _Side, rules: Rules, *, paired: bool) -> Iterator[Contrast]:
     for metric in _common(base, new):
         if not new.measurements[metric].kind.exact:
-            found = log_ratio(new.trials, base.trials, metric, paired=paired)
-            found = found or launch_ratio(new.trials, base.trials, metric) or _UNKNOWN
-            stated = [relative_uncertainty(side.trials, metric) for side in (new, base)]
+            found = estimate_log_ratio(new.trials, base.trials, metric, paired=paired)
+            found = found or estimate_launch_ratio(new.trials, base.trials, metric) or _UNKNOWN
+            stated = [find_relative_uncertainty(side.trials, metric) for side in (new, base)]
             found = found.widened(math.hypot(*stated))
             ours, theirs = new.measurements[metric], base.measurements[metric]
             launches = min(ours.launches, theirs.launches)
@@ -212,11 +214,11 @@ def _within_machines(case: Case, base: _Side, new: _Side, rules: Rules) -> Itera
     """Yield the case's time over its baseline's, on one machine against on the other."""
     if case == next((trial.case for trial in new.baseline), case):
         return
-    theirs, ours = (log_ratio(side.trials, side.baseline, PRIMARY, paired=True) for side in (base, new))
+    theirs, ours = (estimate_log_ratio(side.trials, side.baseline, PRIMARY, paired=True) for side in (base, new))
     if theirs and ours:
         launches = min(len({trial.launch for trial in side.trials}) for side in (base, new))
         limit = rules.limit(case.workload, METRICS[PRIMARY])
-        values = factor(theirs.centre), factor(ours.centre)
+        values = exponentiate_log(theirs.centre), exponentiate_log(ours.centre)
         yield Contrast(case, PRIMARY, *values, ours.minus(theirs), limit, launches, "of the time over its baseline's")
 
 

@@ -19,7 +19,7 @@ _TORCH = (
 )
 
 
-def differences(base: Run, new: Run) -> list[str]:
+def find_differences(base: Run, new: Run) -> list[str]:
     """Return the conditions in which two runs differ, as ``name: base -> new``; empty where they can be compared.
 
     Where nothing ran there are none: no machine took part, and the compiler is what is compared.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.analysis.ratio import time_ratio
+from harness.analysis.ratio import compare_times
 from harness.core.flag import Flag
 from harness.core.measurement import Measurement
 
@@ -26,7 +26,7 @@ EFFICIENCY, RANKS = "efficiency", "world_size"
 CONTENDED = frozenset(flag for flag in Flag if flag.scaling)
 
 
-def efficiencies(
+def compute_efficiencies(
     groups: Sequence[Group], trials: Mapping[Case, list[Trial]], times: Mapping[Case, Measurement], policy: Policy
 ) -> Iterator[Measurement]:
     """Yield the efficiency of each case on several ranks, against the baseline in one process at the same point.
@@ -39,7 +39,7 @@ def efficiencies(
     """
     for ours, alone in _pairs(groups):
         gain = _work(ours, alone) * _processors(alone, policy) / _processors(ours, policy)
-        ratio = time_ratio(trials[ours.case], trials[alone.case], paired=False)
+        ratio = compare_times(trials[ours.case], trials[alone.case], paired=False)
         if gain and ratio and ours.case in times and alone.case in times:
             yield _efficiency(gain, ratio, times[ours.case], times[alone.case])
 

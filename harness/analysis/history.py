@@ -7,10 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.analysis.changes import STABLE, Change, Finding, find_changes
-from harness.analysis.ranks import FEWEST
+from harness.analysis.change_points import STABLE, Change, SeriesChange, find_changes
+from harness.analysis.change_search import FEWEST
 from harness.core.case import Case
-from harness.core.comparison import direction
+from harness.core.comparison import name_direction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -44,7 +44,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Step:
+class LevelChange:
     """A change by the points that it lies between: ``before`` is surely at the old level, ``after`` at the new one."""
 
     change: Change
@@ -87,7 +87,7 @@ class Series:
     ordered_by: str
     points: tuple[Point, ...]
     label: str
-    changes: tuple[Step, ...] = ()
+    changes: tuple[LevelChange, ...] = ()
     drift: float = 0.0
     direction: str = ""
     needed: int = 0
@@ -170,12 +170,12 @@ def _series(where: Where, metric: Metric, points: list[Point], position: dict[st
     if needed > 0:
         return Series(where, metric.unit, ordered_by, tuple(points), NO_VERDICT, needed=needed)
     if min(values) <= 0:
-        found = Finding(STABLE if min(values) == max(values) else NO_VERDICT)
+        found = SeriesChange(STABLE if min(values) == max(values) else NO_VERDICT)
         note = "" if found.label == STABLE else "some values are not above zero, and have no relative change"
         return Series(where, metric.unit, ordered_by, tuple(points), found.label, note=note)
     found = find_changes(values, metric.margin)
     steps = tuple(
-        Step(change, _direction(metric, change.size), points[change.before], points[change.after])
+        LevelChange(change, _direction(metric, change.size), points[change.before], points[change.after])
         for change in found.changes
     )
     word = _direction(metric, found.drift) if found.drift else ""
@@ -186,7 +186,7 @@ def _direction(metric: Metric, change: float) -> str:
     """Return the word for a change, also of a metric of which neither direction is better."""
     if metric.better is None:
         return "higher" if change > 0 else "lower"
-    return direction(metric, change)
+    return name_direction(metric, change)
 
 
 def _environment_changes(

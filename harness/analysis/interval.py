@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from harness.core.median import Z95, median_interval
+from harness.core.median import Z95, estimate_median_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,12 +81,12 @@ class Interval:
         return Interval(self.centre - other.centre, error, freedom)
 
 
-def factor(log: float) -> float:
+def exponentiate_log(log: float) -> float:
     """Return the factor that a logarithm stands for; infinite where floating point ends."""
     return math.inf if log > _LARGEST else math.exp(log)
 
 
-def two_level(launches: Sequence[Sequence[float]]) -> Interval:
+def estimate_mean(launches: Sequence[Sequence[float]]) -> Interval:
     """Return the mean over launches of their medians over rounds, with a 95 % t interval.
 
     The variance comes from the spread between launches (degrees of freedom: launches - 1) where that exceeds what the
@@ -142,5 +142,5 @@ def _variance_of_median(values: Floats, typical: float) -> float:
     """
     if len(values) < _FEW:
         return typical / len(values) * math.pi / 2
-    low, high = median_interval(values.tolist())
+    low, high = estimate_median_interval(values.tolist())
     return ((high - low) / (2 * Z95)) ** 2

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from harness.analysis.interval import factor, two_level
-from harness.analysis.rounds import round_logs
+from harness.analysis.interval import estimate_mean, exponentiate_log
+from harness.analysis.pairing import compute_round_logs
 from harness.core.metric import PRIMARY
 from harness.core.trial import OK
 
@@ -35,15 +35,21 @@ class Ratio:
     detectable: float = math.nan
 
 
-def time_ratio(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool) -> Ratio | None:
+def compare_times(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool) -> Ratio | None:
     """Return the ratio of times, case over baseline, or None where one of them has no times in common launches."""
-    found = log_ratio(case, baseline, PRIMARY, paired=paired)
+    found = estimate_log_ratio(case, baseline, PRIMARY, paired=paired)
     if not found:
         return None
-    return Ratio(factor(found.centre), factor(found.low), factor(found.high), paired, factor(found.detectable) - 1)
+    return Ratio(
+        exponentiate_log(found.centre),
+        exponentiate_log(found.low),
+        exponentiate_log(found.high),
+        paired,
+        exponentiate_log(found.detectable) - 1,
+    )
 
 
-def mean_ratio(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]], *, paired: bool) -> Ratio | None:
+def average_ratios(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]], *, paired: bool) -> Ratio | None:
     """Return the geometric mean of the ratios of times at several questions, with its interval.
 
     The interval is that of launches, each of which has the mean over the questions: what a launch does to all of them,
@@ -56,34 +62,40 @@ def mean_ratio(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]], *, 
     Returns:
         None where there is no ratio at one of them.
     """
-    found = [log_ratio(ours, theirs, PRIMARY, paired=paired) for ours, theirs in questions]
+    found = [estimate_log_ratio(ours, theirs, PRIMARY, paired=paired) for ours, theirs in questions]
     known = [one for one in found if one]
     if not known or len(known) < len(found):
         return None
     logs = [_logs_by_launch(ours, theirs, PRIMARY, paired=paired) for ours, theirs in questions]
     common = [launch for launch in logs[0] if all(launch in one for one in logs)]
-    means = two_level(
+    means = estimate_mean(
         [[fmean(turn) for turn in zip(*(one[launch] for one in logs), strict=False)] for launch in common]
     )
     mean = replace(means, centre=fmean(one.centre for one in known))
-    return Ratio(factor(mean.centre), factor(mean.low), factor(mean.high), paired, factor(mean.detectable) - 1)
+    return Ratio(
+        exponentiate_log(mean.centre),
+        exponentiate_log(mean.low),
+        exponentiate_log(mean.high),
+        paired,
+        exponentiate_log(mean.detectable) - 1,
+    )
 
 
-def log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:
+def estimate_log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:
     """Return the logarithm of the ratio of a metric, ours over theirs; None where there is nothing to compare.
 
     Paired, the statistic of a round is log(ours / theirs) of the medians taken in it, so that whatever drifts from
     round to round cancels out. Unpaired, the difference is that of two independent estimates.
     """
     if not paired:
-        us, them = round_logs(ours, metric), round_logs(theirs, metric)
-        sides = [two_level([list(rounds.values()) for rounds in side.values()]) for side in (us, them) if side]
+        us, them = compute_round_logs(ours, metric), compute_round_logs(theirs, metric)
+        sides = [estimate_mean([list(rounds.values()) for rounds in side.values()]) for side in (us, them) if side]
         return sides[0].minus(sides[1]) if len(sides) == 2 else None
     logs = list(_logs_by_launch(ours, theirs, metric, paired=True).values())
-    return two_level(logs) if any(logs) else None
+    return estimate_mean(logs) if any(logs) else None
 
 
-def launch_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str) -> Interval | None:
+def estimate_launch_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str) -> Interval | None:
     """Return the logarithm of the ratio of what a check observes, which is one value a launch and none in a round.
 
     Returns:
@@ -101,7 +113,7 @@ def launch_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str) ->
     ]
     if not all(side and min(side) > 0 for side in sides):
         return None
-    us, them = (two_level([[math.log(value)] for value in side]) for side in sides)
+    us, them = (estimate_mean([[math.log(value)] for value in side]) for side in sides)
     return us.minus(them)
 
 
@@ -109,7 +121,7 @@ def _logs_by_launch(
     ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool
 ) -> dict[int, list[float]]:
     """Return the logarithms of our values over theirs in the launches of both: of each round, or of the medians."""
-    us, them = round_logs(ours, metric), round_logs(theirs, metric)
+    us, them = compute_round_logs(ours, metric), compute_round_logs(theirs, metric)
     common = [launch for launch in us if launch in them]
     if not paired:
         return {launch: [median(us[launch].values()) - median(them[launch].values())] for launch in common}

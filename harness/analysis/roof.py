@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.analysis.rounds import round_medians
+from harness.analysis.pairing import compute_round_medians
 from harness.core.ceilings import Ceilings
 from harness.core.flag import Flag
 from harness.core.measurement import Measurement
@@ -23,7 +23,7 @@ SHARE = "roof_share"
 _ABOVE = 1.1
 
 
-def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | None) -> Measurement | None:
+def compute_roofline_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | None) -> Measurement | None:
     """Return the least time that the roofs allow, over the time; None where no roof is known for the case.
 
     The work is what the workload declares: its operations in the dtype of the case, and its least memory traffic.
@@ -38,7 +38,7 @@ def roof_share(planned: PlannedCase, time: Measurement, ceilings: Ceilings | Non
     return Measurement(time.case, SHARE, time.n, time.launches, share, *ends, flags, f"bound by {binding}")
 
 
-def ceilings_of(run: Run, measured_at: str) -> Ceilings:
+def find_ceilings(run: Run, measured_at: str) -> Ceilings:
     """Return the roofs that a run of matrix products and passes through memory found.
 
     What has operations to count is a roof of its dtype; what has bytes alone, of the memory; and what has neither tells
@@ -62,7 +62,7 @@ def ceilings_of(run: Run, measured_at: str) -> Ceilings:
 
 
 def _best(trials: Iterable[Trial], metric: str) -> float | None:
-    return min((v for rounds in round_medians(trials, metric).values() for v in rounds.values()), default=None)
+    return min((v for rounds in compute_round_medians(trials, metric).values() for v in rounds.values()), default=None)
 
 
 def _roofs(planned: PlannedCase, ceilings: Ceilings) -> Iterable[tuple[str, float]]:

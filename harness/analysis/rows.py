@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.energy import GROSS
-from harness.analysis.ratio import Ratio, time_ratio
-from harness.analysis.summary import measured_by_case
+from harness.analysis.measurements import group_by_case
+from harness.analysis.net_energy import GROSS
+from harness.analysis.ratio import Ratio, compare_times
 from harness.core.metric import PRIMARY
-from harness.core.trial import OK, by_case
+from harness.core.trial import OK, group_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """A case's line: how it ended, and its measurements by metric.
 
     Attributes:
@@ -47,21 +47,21 @@ class GroupTable:
     """The lines of a group."""
 
     group: Group
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
 
 
-def result_tables(run: Run) -> list[GroupTable]:
+def build_result_tables(run: Run) -> list[GroupTable]:
     """Return a table for each group of a run, in the order of the plan; a case that has no trial yet has no line."""
-    ended, measured = by_case(run.trials), measured_by_case(run.groups, run.trials, run.context)
+    ended, measured = group_trials(run.trials), group_by_case(run.groups, run.trials, run.context)
     return [GroupTable(group, tuple(_rows(group, ended, measured))) for group in run.groups]
 
 
 def _rows(
     group: Group, ended: Mapping[Case, list[Trial]], measured: Mapping[Case, dict[str, Measurement]]
-) -> Iterator[Row]:
+) -> Iterator[ResultRow]:
     baseline = next((ended[one.case] for one in group.cases if one.case.implementation == group.baseline), [])
     for case in (planned.case for planned in group.cases):
         if its := ended[case]:
             worst = next((trial for trial in its if trial.status != OK), its[0])
-            ratio = time_ratio(its, baseline, paired=group.interleaved) if its is not baseline else None
-            yield Row(case, worst.status, worst.message, measured[case], ratio)
+            ratio = compare_times(its, baseline, paired=group.interleaved) if its is not baseline else None
+            yield ResultRow(case, worst.status, worst.message, measured[case], ratio)

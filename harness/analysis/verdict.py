@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import false_discovery_control
 
-from harness.analysis.interval import factor
-from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, INCONCLUSIVE, SUSPECT, Comparison, direction
-from harness.core.metric import format_value, metric_of
+from harness.analysis.interval import exponentiate_log
+from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, INCONCLUSIVE, SUSPECT, Comparison, name_direction
+from harness.core.metric import find_metric, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +52,10 @@ class Contrast:
     @property
     def kind(self) -> Metric:
         """What the two values mean."""
-        return self.own or metric_of(self.metric)
+        return self.own or find_metric(self.metric)
 
 
-def judge(contrasts: Sequence[Contrast], fdr: float) -> list[Comparison]:
+def judge_comparisons(contrasts: Sequence[Contrast], fdr: float) -> list[Comparison]:
     """Return a verdict for each.
 
     A change is a verdict where its test holds at the false discovery rate over all that are judged together
@@ -84,20 +84,20 @@ def judge_exact(base: Measurement, new: Measurement, limit: Limit) -> Comparison
         return replace(row, verdict=INCONCLUSIVE, note="not a number")
     if not limit.exceeded(row.base, row.new):
         return row
-    return replace(row, verdict=direction(new.kind, row.new - row.base))
+    return replace(row, verdict=name_direction(new.kind, row.new - row.base))
 
 
 def _verdict(one: Contrast, q: float, fdr: float) -> tuple[Verdict, str]:
     found, limit = one.found, one.limit
     if math.isnan(found.centre):
         return INCONCLUSIVE, "no value of one side is above zero"
-    beyond = limit.exceeded(one.base, one.base * factor(found.centre))
+    beyond = limit.exceeded(one.base, one.base * exponentiate_log(found.centre))
     if one.launches < _LEAST_LAUNCHES:
         advice = f"{_launches(one.launches)}; a verdict needs {_LEAST_LAUNCHES}"
         return (SUSPECT, advice) if beyond and q <= fdr else (INCONCLUSIVE, advice)
     if beyond and q <= fdr:
-        return direction(one.kind, found.centre), ""
-    ends = (one.base * factor(end) for end in (found.low, found.high))
+        return name_direction(one.kind, found.centre), ""
+    ends = (one.base * exponentiate_log(end) for end in (found.low, found.high))
     if not any(math.isnan(end) or limit.exceeded(one.base, end) for end in ends):
         return EQUIVALENT, ""
     return INCONCLUSIVE, _doubt(one, q)
@@ -108,13 +108,13 @@ def _harmless(one: Contrast) -> bool:
     worse = one.found.high if one.kind.better == "lower" else one.found.low
     if math.isnan(worse) or one.launches < _LEAST_LAUNCHES:
         return False
-    end = one.base * factor(worse)
-    return direction(one.kind, worse) in IMPROVEMENTS or not one.limit.exceeded(one.base, end)
+    end = one.base * exponentiate_log(worse)
+    return name_direction(one.kind, worse) in IMPROVEMENTS or not one.limit.exceeded(one.base, end)
 
 
 def _doubt(one: Contrast, q: float) -> str:
     """Say what a verdict lacks."""
-    low, high = factor(one.found.low) - 1, factor(one.found.high) - 1
+    low, high = exponentiate_log(one.found.low) - 1, exponentiate_log(one.found.high) - 1
     if low <= 0 <= high:
         return f"anything from {low:+.1%} to {high:+.1%}"
     if one.found.p <= 0.05 < q:
@@ -135,10 +135,10 @@ def _row(one: Contrast, verdict: Verdict, note: str, p: float, q: float) -> Comp
         verdict,
         one.base,
         one.new,
-        ratio=factor(found.centre),
-        ci_low=factor(found.low),
-        ci_high=factor(found.high),
-        detectable=factor(found.detectable) - 1,
+        ratio=exponentiate_log(found.centre),
+        ci_low=exponentiate_log(found.low),
+        ci_high=exponentiate_log(found.high),
+        detectable=exponentiate_log(found.detectable) - 1,
         p=p,
         q=q,
         harmless=_harmless(one),

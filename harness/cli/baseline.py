@@ -10,7 +10,7 @@ import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
 from harness.cli.parser import App
-from harness.cli.streams import tell
+from harness.terminal.streams import print_message
 
 if TYPE_CHECKING:
     from harness.store.find import KeptRun
@@ -43,8 +43,8 @@ def list_command(results: RESULTS = Path("results"), json: JSON = False) -> None
     """List the baselines, with the revision and the machine of each."""
     from rich.text import Text
 
-    from harness.cli.console import console
     from harness.store.find import read_kept_runs
+    from harness.terminal.console import open_console
 
     found = [_line(kept) for kept in read_kept_runs(results) if kept.baseline]
     if json:
@@ -53,9 +53,9 @@ def list_command(results: RESULTS = Path("results"), json: JSON = False) -> None
     for one in found:
         commit = f"{one['commit'][:12]}{' with changes' if one['dirty'] else ''}"
         words = (one["baseline"], one["started_at"][:10], commit, f"machine {one['fingerprint']}", one["folder"])
-        console().print(Text("  ".join(filter(None, words))), soft_wrap=True)
+        open_console().print(Text("  ".join(filter(None, words))), soft_wrap=True)
     if not found:
-        tell(f"no baseline in {results}; keep one with: bench baseline set NAME")
+        print_message(f"no baseline in {results}; keep one with: bench baseline set NAME")
 
 
 @baseline_app.command("show")
@@ -65,19 +65,19 @@ def show_command(
     json: JSON = False,
 ) -> None:
     """Print the results of a baseline: that of this machine where there are several."""
-    from harness.analysis.rows import result_tables
-    from harness.cli.table import print_json, print_tables
-    from harness.core.errors import unknown
-    from harness.detect import detect
+    from harness.analysis.rows import build_result_tables
+    from harness.core.errors import make_unknown_error
+    from harness.detect import detect_environment
     from harness.resolve import resolve_run
     from harness.store.find import read_kept_runs
     from harness.store.read import read_run
+    from harness.terminal.tables import print_json, print_tables
 
     names = {kept.baseline for kept in read_kept_runs(results) if kept.baseline}
     if name not in names:
-        raise unknown("baseline", name, names)
-    run = read_run(resolve_run(name, results, detect().fingerprint))
-    (print_json if json else print_tables)(run, result_tables(run), 0)
+        raise make_unknown_error("baseline", name, names)
+    run = read_run(resolve_run(name, results, detect_environment().fingerprint))
+    (print_json if json else print_tables)(run, build_result_tables(run), 0)
 
 
 def _line(kept: KeptRun) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.cli.streams import tell
+from harness.terminal.streams import print_message
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 def report_broken(catalog: Catalog) -> None:
     """Say in one line each what was left out of the catalog, and why."""
     for line in catalog.broken:
-        tell(f"left out: {line}")
+        print_message(f"left out: {line}")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from harness.analysis.roof import ceilings_of
+from harness.analysis.roof import find_ceilings
 from harness.catalog import load_catalog
-from harness.cli.console import console
-from harness.cli.progress import Terminal
-from harness.core.ceilings import datasheet_of
-from harness.core.errors import EXIT_INTERRUPTED, HarnessError, unknown
-from harness.core.metric import format_value, three_digits
-from harness.core.suite import Policy, with_settings
-from harness.core.trial import utc_now
-from harness.plan import cuda_missing, make_plan
-from harness.run import execute, start_run
+from harness.core.ceilings import find_datasheet
+from harness.core.errors import EXIT_INTERRUPTED, HarnessError, make_unknown_error
+from harness.core.metric import format_number, format_value
+from harness.core.suite import Policy, apply_settings
+from harness.core.trial import format_utc_now
+from harness.plan import explain_missing_cuda, make_plan
+from harness.runner import execute_run, start_run
 from harness.store.ceilings import write_ceilings
+from harness.terminal.console import open_console
+from harness.terminal.progress import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,13 @@ def measure_suite(
     """
     catalog = load_catalog()
     if name not in catalog.suites:
-        raise unknown("suite", name, catalog.suites)
+        raise make_unknown_error("suite", name, catalog.suites)
     suite = catalog.suites[name]
-    plan = make_plan(catalog, suite.selections, with_settings(suite.policy, settings), environment)
+    plan = make_plan(catalog, suite.selections, apply_settings(suite.policy, settings), environment)
     with tempfile.TemporaryDirectory(prefix="benchwright-") as folder:
         runs = start_run(plan, Path(folder), name, environment, command=sys.argv, sources=catalog.sources, tags={})
         with Terminal(runs[0].launches, silent=silent) as terminal:
-            runs, code = execute(runs, terminal.observer)
+            runs, code = execute_run(runs, terminal.observer)
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt
         return runs[0], plan.policy
@@ -63,10 +63,10 @@ def measure_ceilings(
     Raises:
         HarnessError: nothing ran.
     """
-    wanted = settings.get("device") or ("cpu" if cuda_missing(environment) else "cuda")
+    wanted = settings.get("device") or ("cpu" if explain_missing_cuda(environment) else "cuda")
     suite = _SUITES.get(wanted.partition(":")[0], _SUITES["cpu"])
     run, policy = measure_suite(suite, environment, settings, silent=silent)
-    found = ceilings_of(run, utc_now())
+    found = find_ceilings(run, format_utc_now())
     if not found.flops_per_s or not found.bytes_per_s:
         reasons = dict.fromkeys(f"{t.case.id} {t.status}: {t.message}" for t in run.trials if t.message)
         raise HarnessError("no roof was measured: " + "; ".join(reasons))
@@ -76,12 +76,12 @@ def measure_ceilings(
 
 def print_ceilings(environment: Environment, ceilings: Ceilings, policy: Policy) -> None:
     """Print the roofs with the ridge of each, and what the maker states."""
-    out = console()
+    out = open_console()
     out.print(Text(f"\nRoofs of {policy.device} under {policy.threads} threads", style="bold"))
     through_memory = ceilings.bytes_per_s
     out.print(Text(f"  {'memory':<8}{format_value(through_memory, 'B/s'):>14}"))
     for dtype, rate in sorted(ceilings.flops_per_s.items(), key=lambda item: -item[1]):
-        ridge = f"{three_digits(rate / through_memory)} FLOP/B where it meets the memory's"
+        ridge = f"{format_number(rate / through_memory)} FLOP/B where it meets the memory's"
         out.print(Text(f"  {dtype:<8}{format_value(rate, 'FLOP/s'):>14}   {ridge}"))
     out.print(Text(f"  {'a call':<8}{format_value(ceilings.launch_s, 's'):>14}"))
     if stated := _stated(environment, policy):
@@ -89,14 +89,14 @@ def print_ceilings(environment: Environment, ceilings: Ceilings, policy: Policy)
     out.print(Text("  Runs on this machine show the share of these that they reach, from now on.", style="dim"))
 
 
-def ceilings_json(ceilings: Ceilings, policy: Policy) -> dict[str, Any]:
+def serialize_ceilings(ceilings: Ceilings, policy: Policy) -> dict[str, Any]:
     """Return the roofs as data for machines."""
     return {"device": policy.device, "threads": policy.threads, **vars(ceilings)}
 
 
 def _stated(environment: Environment, policy: Policy) -> str:
     kind, _, index = policy.device.partition(":")
-    sheet = datasheet_of(environment.gpus[int(index)].name) if kind == "cuda" else None
+    sheet = find_datasheet(environment.gpus[int(index)].name) if kind == "cuda" else None
     if not sheet:
         return ""
     rates = format_value(sheet.bf16_flops_per_s, "FLOP/s"), format_value(sheet.bytes_per_s, "B/s")

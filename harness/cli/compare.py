@@ -35,25 +35,25 @@ def compare_command(
     json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> int:
     """Say of two runs, for every case and metric: faster, slower, equivalent or inconclusive."""
-    from harness.analysis.compare import compare
-    from harness.cli.verdicts import print_report, print_report_json
+    from harness.analysis.compare import compare_runs
     from harness.core.errors import UsageError
-    from harness.core.rules import with_margin
-    from harness.formats.sentence import sentence
+    from harness.core.rules import apply_margin
+    from harness.formats.wording import describe_comparison
     from harness.resolve import resolve_run
     from harness.store.read import read_run
     from harness.store.rules import read_rules
+    from harness.terminal.comparison import print_report, print_report_json
 
     judged = read_run(resolve_run(new, results))
     against = read_run(resolve_run(base, results, judged.environment.fingerprint, but=judged.id))
     if judged.folder.resolve() == against.folder.resolve():
         raise UsageError(f"{base} and {new} are the same run, {judged.folder}")
-    found = with_margin(read_rules(rules), margin, fdr)
-    report = compare(against, judged, found, across=across_machines, despite=despite or ())
+    found = apply_margin(read_rules(rules), margin, fdr)
+    report = compare_runs(against, judged, found, across=across_machines, despite=despite or ())
     if not report.rows:
         raise UsageError("nothing to compare: no case was measured in either run")
     (print_report_json if json else print_report)(report)
     if report.uncompared and not report.compared:
         first = report.uncompared[0]
-        raise UsageError(f"nothing was compared: {first.case.id} {sentence(first)}")
+        raise UsageError(f"nothing was compared: {first.case.id} {describe_comparison(first)}")
     return 0

@@ -59,26 +59,26 @@ def doctor_command(
 
     Exit code 0 if nothing fails, warnings or not; 1 if a check fails: numbers taken now cannot be trusted.
     """
-    from harness.doctor.checks import examine
-    from harness.doctor.machine import look
+    from harness.doctor.checks import run_checks
+    from harness.doctor.snapshot import read_snapshot
 
     settings = {"launches": launches, "budget": budget, "device": device}
     if not (calibrate or ceilings) and (given := [name for name, value in settings.items() if value is not None]):
         raise UsageError(f"--{given[0]} is about measuring; it needs --calibrate or --ceilings")
-    machine = look(results)
-    found = examine(machine)
+    machine = read_snapshot(results)
+    found = run_checks(machine)
     if not json:
         print_findings(machine.environment, found)
     measured = _calibrate(machine.environment, settings, silent=json) if calibrate else None
     roofs = None
     if ceilings:
-        from harness.cli.ceilings import ceilings_json, measure_ceilings, print_ceilings
+        from harness.cli.ceilings import measure_ceilings, print_ceilings, serialize_ceilings
 
         roofs = measure_ceilings(machine.environment, settings, silent=json)
     failed = any(finding.status == "fail" for findings in found.values() for finding in findings)
     code = EXIT_FAILED if failed else EXIT_OK
     if json:
-        typer.echo(_json(found, measured, ceilings_json(*roofs) if roofs else None, code))
+        typer.echo(_json(found, measured, serialize_ceilings(*roofs) if roofs else None, code))
         return code
     if measured:
         _print_noise(*measured)
@@ -91,9 +91,9 @@ def print_findings(environment: Environment, found: Found) -> None:
     """Print a table by subject, a line that sums it up, the worst first, and what to do about it."""
     from rich.text import Text
 
-    from harness.cli.console import console
+    from harness.terminal.console import open_console
 
-    out = console()
+    out = open_console()
     out.print(Text(f"{environment.cpu_model}, Linux {environment.kernel}", style="dim"))
     out.print(_table(found))
     findings = [finding for each in found.values() for finding in each]
@@ -139,11 +139,11 @@ def _summary(findings: list[Finding]) -> Text:
 def _calibrate(environment: Environment, settings: dict[str, str | None], *, silent: bool) -> tuple[Noise, Policy]:
     """Measure the twins as any run is measured."""
     from harness.cli.ceilings import measure_suite
-    from harness.doctor.noise import noise_of
+    from harness.doctor.noise import estimate_noise
 
     run, policy = measure_suite(_SUITE, environment, settings, silent=silent)
     try:
-        return noise_of(run), policy
+        return estimate_noise(run), policy
     except ValueError as reason:
         raise HarnessError(f"the noise cannot be told: {reason}") from None
 
@@ -151,10 +151,10 @@ def _calibrate(environment: Environment, settings: dict[str, str | None], *, sil
 def _print_noise(noise: Noise, policy: Policy) -> None:
     from rich.text import Text
 
-    from harness.analysis.interval import factor
-    from harness.cli.console import console
+    from harness.analysis.interval import exponentiate_log
+    from harness.terminal.console import open_console
 
-    out = console()
+    out = open_console()
     first, second = noise.cases
     title = f"Noise on {policy.device}, of the same code as {first} and {second}"
     out.print(Text.assemble("\n", (title, "bold"), f": {noise.launches} launches, {noise.rounds} rounds"))
@@ -164,7 +164,7 @@ def _print_noise(noise: Noise, policy: Policy) -> None:
     budget = f"{policy.launches} launches and {policy.budget_s:g} s a case"
     out.print(Text(f"The smallest difference that a run of {budget} shows:"))
     for name, found in {"taking turns": noise.paired, "in separate runs": noise.unpaired}.items():
-        out.print(Text(f"  {name:<18}{_percent(factor(found.detectable) - 1):>8}"))
+        out.print(Text(f"  {name:<18}{_percent(exponentiate_log(found.detectable) - 1):>8}"))
 
 
 def _percent(share: float) -> str:
@@ -172,12 +172,12 @@ def _percent(share: float) -> str:
 
 
 def _json(found: Found, measured: tuple[Noise, Policy] | None, ceilings: dict[str, Any] | None, code: int) -> str:
-    from harness.formats.json_document import to_json
+    from harness.formats.json_document import dump_json
 
     findings = [{"subject": subject, **asdict(finding)} for subject, each in found.items() for finding in each]
     noise: dict[str, Any] | None = None
     if measured:
-        from harness.analysis.interval import factor
+        from harness.analysis.interval import exponentiate_log
 
         twins, policy = measured
         noise = {
@@ -189,8 +189,8 @@ def _json(found: Found, measured: tuple[Noise, Policy] | None, ceilings: dict[st
             "launch_spread": twins.launch,
             "round_spread": twins.round,
             "sample_spread": twins.sample,
-            "ratio": factor(twins.paired.centre),
-            "detectable_in_turns": factor(twins.paired.detectable) - 1,
-            "detectable_between_runs": factor(twins.unpaired.detectable) - 1,
+            "ratio": exponentiate_log(twins.paired.centre),
+            "detectable_in_turns": exponentiate_log(twins.paired.detectable) - 1,
+            "detectable_between_runs": exponentiate_log(twins.unpaired.detectable) - 1,
         }
-    return to_json({"exit_code": code, "findings": findings, "noise": noise, "ceilings": ceilings}).rstrip()
+    return dump_json({"exit_code": code, "findings": findings, "noise": noise, "ceilings": ceilings}).rstrip()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.compare import RESULTS  # noqa: TC001
-from harness.cli.streams import tell
 from harness.core.errors import UsageError
+from harness.terminal.streams import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.rows import Row
+    from harness.analysis.rows import ResultRow
 
 _AUTO = "auto"
 
@@ -74,32 +74,32 @@ def import_command(
     imported = import_files(files, results, format, sys.argv)
     typer.echo(imported.folder)
     for note in imported.notes:
-        tell(note)
+        print_message(note)
 
 
 def _write_bundle(folders: Sequence[Path], path: Path) -> None:
     """Pack runs, each with the other sides of it: without them it could not be compared."""
-    from harness.formats.exports import save
-    from harness.run import open_run
-    from harness.store.bundle import bundle
+    from harness.formats.exports import save_file
+    from harness.runner import open_run
+    from harness.store.bundle import write_bundle
 
     sides = [side for folder in folders for side in open_run(folder)]
-    save(bundle(sides), path)
+    save_file(write_bundle(sides), path)
     for side in dict.fromkeys(side.folder for side in sides if not side.complete):
         _warn_incomplete(side)
 
 
 def _write_format(folder: Path, format: str, output: Path | None) -> None:
-    from harness.formats.exports import export, save
+    from harness.formats.exports import export_run, save_file
     from harness.store.read import read_run
 
     found = read_run(folder)
-    exported = export(found, format)
+    exported = export_run(found, format)
     content = exported.text.encode("utf-8", "backslashreplace")
     if output is None:
         typer.echo(content, nl=False)
     else:
-        save(content, output)
+        save_file(content, output)
     if not found.complete:
         _warn_incomplete(found.folder)
     _report(exported.left_out, format)
@@ -107,22 +107,22 @@ def _write_format(folder: Path, format: str, output: Path | None) -> None:
 
 def _unpack(bundles: Sequence[Path], results: Path) -> None:
     """Unpack one bundle after the other, each whole or not at all."""
-    from harness.store.unbundle import unbundle
+    from harness.store.unbundle import import_bundle
 
     for path in bundles:
-        found = unbundle(path, results)
+        found = import_bundle(path, results)
         for folder in (*found.new, *found.known):
             typer.echo(folder)
         for folder in found.known:
-            tell(f"{folder} is there already, with the same content")
+            print_message(f"{folder} is there already, with the same content")
 
 
 def _warn_incomplete(folder: Path) -> None:
-    tell(f"{folder} is not complete; this is what there is so far")
+    print_message(f"{folder} is not complete; this is what there is so far")
 
 
-def _report(left_out: Sequence[Row], format: str) -> None:
+def _report(left_out: Sequence[ResultRow], format: str) -> None:
     """Say what the form had no place for."""
     names = ", ".join(f"{row.case.id} ({row.status})" for row in left_out)
     if names:
-        tell(f"left out, for {format} has no place for it: {names}")
+        print_message(f"left out, for {format} has no place for it: {names}")

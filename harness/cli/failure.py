@@ -9,14 +9,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.streams import check_output, tell
 from harness.core.errors import EXIT_HARNESS, EXIT_USAGE, HarnessError, UsageError
+from harness.terminal.streams import check_output, print_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def explain(error: BaseException) -> tuple[str, int]:
+def explain_failure(error: BaseException) -> tuple[str, int]:
     """Return what went wrong, with the notes of the exception, and the exit code.
 
     The traceback of an exception that nobody foresaw is kept in a file, which the message names.
@@ -33,16 +33,16 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def going_on(without: str) -> Iterator[None]:
+def report_and_continue(without: str) -> Iterator[None]:
     """Tell what fails in the context, after what there will be none of, and go on: the result stands."""
     try:
         yield
     except Exception as error:
-        tell(f"{without}: {explain(error)[0]}")
+        print_message(f"{without}: {explain_failure(error)[0]}")
 
 
 @contextlib.contextmanager
-def showing(folder: Path) -> Iterator[None]:
+def name_kept_run(folder: Path) -> Iterator[None]:
     """Let a failure to show a run say where the run is."""
     try:
         yield

@@ -40,11 +40,11 @@ def gate_command(
     The exit code is 2 where there is nothing to compare with: the base does not import, was skipped, or failed.
     """
     from harness.cli.judge import judge_and_print, self_test_and_print
-    from harness.core.rules import with_margin
+    from harness.core.rules import apply_margin
     from harness.resolve import resolve_run
     from harness.store.rules import read_rules
 
-    found = with_margin(read_rules(rules), margin, fdr)
+    found = apply_margin(read_rules(rules), margin, fdr)
     folder = resolve_run(run, results)
     if self_test:
         return self_test_and_print(folder, found, budget=budget, planted=planted, json=json)

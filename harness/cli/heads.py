@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from harness.catalog import load_catalog
-from harness.cli.options import parsed
+from harness.cli.options import parse_option
 from harness.cli.parser import App
 from harness.core.axis import parse_duration
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 from harness.core.suite import parse_seed
 
 heads_app = App(no_args_is_help=True, rich_markup_mode="markdown")
@@ -33,15 +33,15 @@ def train_command(
     known = [workload.training for workload in load_catalog().workloads.values() if workload.training]
     chosen = next((training for training in known if method in training.methods), None)
     if not chosen:
-        raise unknown("method", method, [name for training in known for name in training.methods])
-    seconds = parsed("--budget", budget, parse_duration)
-    number = int(parsed("--seed", seed, parse_seed))
+        raise make_unknown_error("method", method, [name for training in known for name in training.methods])
+    seconds = parse_option("--budget", budget, parse_duration)
+    number = int(parse_option("--seed", seed, parse_seed))
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from harness.cli.console import console
+    from harness.terminal.console import open_console
 
     columns = (TextColumn(method), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    out = console(stderr=True)
+    out = open_console(stderr=True)
     with Progress(*columns, console=out, disable=not out.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         try:

@@ -24,24 +24,24 @@ def history_command(
 ) -> int:
     """Find where a case became slower or faster over all runs that are kept, and between which commits."""
     from harness.analysis.history import build_history
-    from harness.cli.series import print_history, print_history_json
-    from harness.core.errors import UsageError, unknown
-    from harness.core.matching import matching
-    from harness.git import ancestors, commit_of, topology
+    from harness.core.errors import UsageError, make_unknown_error
+    from harness.core.matching import match_cases
+    from harness.git import list_ancestors, list_commits, resolve_commit
     from harness.store.find import find_runs
     from harness.store.measured_run import read_measured_runs
+    from harness.terminal.history import print_history, print_history_json
 
     runs, unreadable = read_measured_runs(find_runs(results))
     if not runs:
         raise UsageError("; ".join([f"there is no complete run in {results}", *unreadable[:_NAMED]]))
-    cases = matching({row.case for run in runs for row in run.measurements}, case)
+    cases = match_cases({row.case for run in runs for row in run.measurements}, case)
     metrics = {row.metric for run in runs for row in run.measurements if row.case.id in cases}
     if metric not in metrics:
-        raise unknown("metric", metric, metrics)
+        raise make_unknown_error("metric", metric, metrics)
     here, kept = Path.cwd(), runs
-    commits = topology(here)
+    commits = list_commits(here)
     if since is not None:
-        later = set(commits) - set(ancestors(here, commit_of(here, since))[1:])
+        later = set(commits) - set(list_ancestors(here, resolve_commit(here, since))[1:])
         kept = [run for run in runs if run.description.environment.git_commit in later]
     found = build_history(kept, metric, cases, commits)
     if json:

@@ -13,17 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.broken import report_broken
-from harness.cli.console import console
-from harness.cli.failure import showing
-from harness.cli.measure import tags_of
-from harness.core.case import describe
+from harness.cli.failure import name_kept_run
+from harness.cli.measure import parse_tags
+from harness.core.case import describe_point
 from harness.core.errors import EXIT_FAILED, EXIT_OK
-from harness.core.metric import format_value, metric_of
+from harness.core.metric import find_metric, format_value
 from harness.core.trial import OK
-from harness.detect import detect
-from harness.formats.json_document import finite
-from harness.inspect.architectures import ARCHITECTURES, architectures
-from harness.inspect.inspection import OWN, inspect, keep
+from harness.detect import detect_environment
+from harness.formats.json_document import replace_infinities
+from harness.inspect.architectures import ARCHITECTURES, parse_architectures
+from harness.inspect.inspection import OWN, inspect_kernels, keep_inspection
+from harness.terminal.console import open_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 _DEFAULT = "sm_90"
 # Metrics by the head of their column.
 _COLUMNS = {
-    metric_of("registers").label: ("registers",),
+    find_metric("registers").label: ("registers",),
     "spills": ("spill_stores", "spill_loads"),
     **{
-        metric_of(name).label: (name,)
+        find_metric(name).label: (name,)
         for name in ("shared_memory", "occupancy", "instructions", "tensor_core_share", "compile_time")
     },
 }
@@ -59,11 +59,11 @@ def inspect_and_print(
 ) -> int:
     """Compile the kernels of a selection, keep and print what they come to; return the exit code."""
     report_broken(catalog)
-    names, tags = architectures(_own() if arch is None else arch), tags_of(tag or [])
+    names, tags = parse_architectures(_own() if arch is None else arch), parse_tags(tag or [])
     found = _compiled(catalog, selection, names, silent=json or quiet)
     baseline = catalog.workload(selection.workload).baseline
-    run = keep(found, Path(results), baseline, command=sys.argv, sources=catalog.sources, tags=tags)
-    with showing(run.folder):
+    run = keep_inspection(found, Path(results), baseline, command=sys.argv, sources=catalog.sources, tags=tags)
+    with name_kept_run(run.folder):
         if quiet:
             typer.echo(run.folder)
         elif json:
@@ -75,15 +75,15 @@ def inspect_and_print(
 
 def _own() -> str:
     """Return the architectures of this machine's GPUs, or the one that is shown where there is none."""
-    here = (f"sm_{''.join(map(str, gpu.capability))}" for gpu in detect().gpus)
+    here = (f"sm_{''.join(map(str, gpu.capability))}" for gpu in detect_environment().gpus)
     return ",".join(dict.fromkeys(name for name in here if name in ARCHITECTURES)) or _DEFAULT
 
 
 def _compiled(catalog: Catalog, selection: Selection, names: Sequence[str], *, silent: bool) -> list[Trial]:
     """Compile, and show on a terminal which kernel was the last."""
-    out, found = console(stderr=True, quiet=silent), []
+    out, found = open_console(stderr=True, quiet=silent), []
     with out.status("compiling") as status:
-        for trial in inspect(catalog, selection, names):
+        for trial in inspect_kernels(catalog, selection, names):
             found.append(trial)
             status.update(Text(f"compiled {len(found)}: {trial.case.params['kernel']} for {trial.case.params['arch']}"))
     return found
@@ -91,7 +91,7 @@ def _compiled(catalog: Catalog, selection: Selection, names: Sequence[str], *, s
 
 def _print(run: Run) -> None:
     """Print a table for each implementation, point and architecture, what failed below it, and where it is kept."""
-    out = console()
+    out = open_console()
     for title in dict.fromkeys(_title(trial) for trial in run.trials):
         mine = [trial for trial in run.trials if _title(trial) == title]
         out.print(_table(title, mine))
@@ -107,7 +107,7 @@ def _print(run: Run) -> None:
 def _title(trial: Trial) -> str:
     case = trial.case
     point = tuple((name, value) for name, value in case.point if name not in OWN)
-    return f"{case.workload}/{case.implementation}[{describe(point)}] for {case.params['arch']}"
+    return f"{case.workload}/{case.implementation}[{describe_point(point)}] for {case.params['arch']}"
 
 
 def _table(title: str, trials: Sequence[Trial]) -> Table:
@@ -124,7 +124,7 @@ def _table(title: str, trials: Sequence[Trial]) -> Table:
 
 def _cell(values: dict[str, float], metrics: Sequence[str]) -> str:
     written = (
-        f"{values[name]:.1%}" if name in _SHARES else format_value(values[name], metric_of(name).unit)
+        f"{values[name]:.1%}" if name in _SHARES else format_value(values[name], find_metric(name).unit)
         for name in metrics
         if name in values
     )
@@ -138,12 +138,14 @@ def _hash(trial: Trial) -> str:
 
 def _print_json(run: Run) -> None:
     document = {"run": str(run.folder), "kernels": [_json_kernel(trial) for trial in run.trials]}
-    typer.echo(json_text.dumps(finite({**document, "triton": run.environment.packages["triton"]}), indent=1))
+    typer.echo(
+        json_text.dumps(replace_infinities({**document, "triton": run.environment.packages["triton"]}), indent=1)
+    )
 
 
 def _json_kernel(trial: Trial) -> dict[str, Any]:
     metrics = {
-        sample.metric: {"unit": metric_of(sample.metric).unit, "value": sample.value} for sample in trial.samples
+        sample.metric: {"unit": find_metric(sample.metric).unit, "value": sample.value} for sample in trial.samples
     }
     pairs = (pair.rpartition(" ") for pair in trial.executed.split(", ") if pair)
     return {

@@ -13,32 +13,32 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from harness.cli.console import console
-from harness.cli.failure import going_on
-from harness.cli.options import parsed
+from harness.cli.failure import report_and_continue
+from harness.cli.options import parse_option
 from harness.cli.page import write_page
-from harness.cli.progress import Terminal
-from harness.cli.streams import check_output
-from harness.cli.verdicts import print_report, report_json
 from harness.core.axis import parse_duration, parse_percent
 from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
-from harness.core.run import took_turns
-from harness.detect import detect
-from harness.formats.exports import check_savable, save
-from harness.formats.github import headline, workflow_commands, write_summary
-from harness.formats.json_document import finite
+from harness.core.run import were_interleaved
+from harness.detect import detect_environment
+from harness.formats.exports import check_savable, save_file
+from harness.formats.github import write_headline, write_summary, write_workflow_commands
+from harness.formats.json_document import replace_infinities
 from harness.formats.junit import write_junit
-from harness.formats.sentence import sentence
-from harness.gate import gate, self_test
+from harness.formats.wording import describe_comparison
+from harness.gate import gate_run, test_gate_itself
 from harness.resolve import resolve_run
 from harness.revisions import SLOWED, TWIN
-from harness.run import open_run
+from harness.runner import open_run
 from harness.store.read import read_run
+from harness.terminal.comparison import print_report, serialize_comparison
+from harness.terminal.console import open_console
+from harness.terminal.progress import Terminal
+from harness.terminal.streams import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from harness.analysis.gate import Decision
+    from harness.analysis.decision import Decision
     from harness.core.rules import Rules
     from harness.core.run import Run
     from harness.gate import GateResult
@@ -63,36 +63,45 @@ def judge_and_print(
         check_savable(junit)
     base, new = _pair(folder, baseline, results)
     with Terminal(new.launches, silent=json) as terminal:
-        verdict = gate(base, new, rules, detect(), terminal.observer, budget_s=budget_s, despite=despite)
-    with going_on(f"{_sentence(verdict)}, but not printed"):
+        verdict = gate_run(
+            base, new, rules, detect_environment(), terminal.observer, budget_s=budget_s, despite=despite
+        )
+    with report_and_continue(f"{_sentence(verdict)}, but not printed"):
         if json:
-            typer.echo(json_text.dumps(finite(_document(verdict)), indent=1))
+            typer.echo(json_text.dumps(replace_infinities(_document(verdict)), indent=1))
         else:
             print_report(verdict.report)
             _print_decision(verdict)
         check_output()
     _tell_ci(verdict, junit)
-    if verdict.looks > 1 and took_turns(base, new):
+    if verdict.looks > 1 and were_interleaved(base, new):
         write_page((verdict.report.base, verdict.report.new))
     return verdict.decision.code
 
 
 def self_test_and_print(folder: Path, rules: Rules, *, budget: str, planted: str, json: bool) -> int:
     """Gate a run's cases against themselves and against a planted slowdown; return the exit code."""
-    budget_s, share = _seconds(budget), parsed("--planted", planted, parse_percent)
+    budget_s, share = _seconds(budget), parse_option("--planted", planted, parse_percent)
     run = read_run(folder)
     with tempfile.TemporaryDirectory(prefix="benchwright-") as place, Terminal(run.launches, silent=json) as terminal:
-        found, code = self_test(
-            run, Path(place), rules, detect(), terminal.observer, planted=share, budget_s=budget_s, command=sys.argv
+        found, code = test_gate_itself(
+            run,
+            Path(place),
+            rules,
+            detect_environment(),
+            terminal.observer,
+            planted=share,
+            budget_s=budget_s,
+            command=sys.argv,
         )
     expected = {TWIN: "the same code: must not turn red", SLOWED: f"steps {share:.0%} longer: must turn red"}
-    with going_on(f"gate: self-test (exit code {code}), but not printed"):
+    with report_and_continue(f"gate: self-test (exit code {code}), but not printed"):
         if json:
             sides = {role: _document(verdict) for role, verdict in found.items()}
-            typer.echo(json_text.dumps(finite({"exit_code": code, **sides}), indent=1))
+            typer.echo(json_text.dumps(replace_infinities({"exit_code": code, **sides}), indent=1))
         else:
             for role, verdict in found.items():
-                console().print(Text(f"{role} ({expected[role]})", style="bold"))
+                open_console().print(Text(f"{role} ({expected[role]})", style="bold"))
                 print_report(verdict.report)
                 _print_decision(verdict)
         check_output()
@@ -117,9 +126,11 @@ def _pair(folder: Path, baseline: str | None, results: Path) -> tuple[Run, Run]:
 
 
 def _print_decision(verdict: GateResult) -> None:
-    out, decision = console(), verdict.decision
+    out, decision = open_console(), verdict.decision
     for row, one in decision.accepted:
-        out.print(Text(f"  accepted: {row.case.id} {sentence(row)}: {one.reason}", style="yellow"), soft_wrap=True)
+        out.print(
+            Text(f"  accepted: {row.case.id} {describe_comparison(row)}: {one.reason}", style="yellow"), soft_wrap=True
+        )
     for one, why in decision.ended:
         out.print(Text(f"  {one.case} need not be accepted any more: {why}", style="yellow"), soft_wrap=True)
     if verdict.stopped:
@@ -130,20 +141,20 @@ def _print_decision(verdict: GateResult) -> None:
 
 def _sentence(verdict: GateResult) -> str:
     looks = f" after {verdict.looks} looks, each with more launches" if verdict.looks > 1 else ""
-    return f"gate: {headline(verdict.decision)}{looks} (exit code {verdict.decision.code})"
+    return f"gate: {write_headline(verdict.decision)}{looks} (exit code {verdict.decision.code})"
 
 
 def _tell_ci(verdict: GateResult, junit: Path | None) -> None:
     """Write JUnit XML where asked; on GitHub, a summary and annotations. What cannot be written changes no verdict."""
     report, decision = verdict.report, verdict.decision
     if junit:
-        with going_on("no JUnit XML"):
-            save(write_junit(report, decision).encode(), junit)
+        with report_and_continue("no JUnit XML"):
+            save_file(write_junit(report, decision).encode(), junit)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with going_on(f"no job summary in {summary}"), Path(summary).open("a", encoding="utf-8") as file:
+        with report_and_continue(f"no job summary in {summary}"), Path(summary).open("a", encoding="utf-8") as file:
             file.write(write_summary(report, decision))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in workflow_commands(decision):
+        for line in write_workflow_commands(decision):
             typer.echo(line, err=True)
 
 
@@ -153,7 +164,7 @@ def _document(verdict: GateResult) -> dict[str, Any]:
         "looks": verdict.looks,
         "stopped": verdict.stopped,
         **_lists(verdict.decision),
-    } | report_json(verdict.report)
+    } | serialize_comparison(verdict.report)
 
 
 def _lists(decision: Decision) -> dict[str, Any]:
@@ -171,4 +182,4 @@ def _name(row: Any) -> dict[str, str]:
 
 
 def _seconds(budget: str) -> float:
-    return 0.0 if budget == "0" else parsed("--budget", budget, parse_duration)
+    return 0.0 if budget == "0" else parse_option("--budget", budget, parse_duration)

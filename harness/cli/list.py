@@ -33,14 +33,14 @@ def list_command(
         return
     from rich.text import Text
 
-    from harness.cli.console import console
     from harness.core.metric import METRICS
-    from harness.detect import detect
-    from harness.plan import cuda_missing, needs, unmet
+    from harness.detect import detect_environment
+    from harness.plan import describe_requirements, explain_missing_cuda, find_unmet_requirement
+    from harness.terminal.console import open_console
 
-    catalog, environment, out = load_catalog(load or ()), detect(), console()
+    catalog, environment, out = load_catalog(load or ()), detect_environment(), open_console()
     gpus = ", ".join(gpu.name for gpu in environment.gpus)
-    here = f"{environment.cpu_model}, {environment.cpus_usable} cores; {cuda_missing(environment) or gpus}"
+    here = f"{environment.cpu_model}, {environment.cpus_usable} cores; {explain_missing_cuda(environment) or gpus}"
     out.print(Text(f"This machine: {here}"), soft_wrap=True)
     for workload in catalog.workloads.values():
         out.print(Text.assemble("\n", (workload.name, "bold"), f": {workload.help}"), soft_wrap=True)
@@ -48,8 +48,12 @@ def list_command(
         out.print(Text(f"  axes: {axes}", style="dim"), soft_wrap=True)
         rows = []
         for one in catalog.implementations.get(workload.name, {}).values():
-            runs = Text("not here", style="dim") if unmet(one.requires, environment) else Text("here", style="green")
-            rows.append((one.name, runs, needs(one.requires), one.help))
+            runs = (
+                Text("not here", style="dim")
+                if find_unmet_requirement(one.requires, environment)
+                else Text("here", style="green")
+            )
+            rows.append((one.name, runs, describe_requirements(one.requires), one.help))
         out.print(_table(rows))
         for metric in workload.metrics:
             line = f"  metric {metric.name} ({metric.unit}): {_described(metric)}"
@@ -72,10 +76,10 @@ def _described(metric: Metric) -> str:
 def _print_flags() -> None:
     from rich.text import Text
 
-    from harness.cli.console import console
     from harness.core.flag import Flag
+    from harness.terminal.console import open_console
 
-    out = console()
+    out = open_console()
     for flag in Flag:
         out.print(Text.assemble((flag.value, "bold"), f": {flag.help}"), soft_wrap=True)
         out.print(Text(f"  casts doubt on the {flag.doubts}", style="dim"), soft_wrap=True)

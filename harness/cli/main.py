@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from harness.cli.streams import check_output, guard_streams
+    from harness.terminal.streams import check_output, guard_streams
 
     guard_streams()
     import typer
@@ -56,9 +56,9 @@ def _run() -> int:
 
 
 def _fail(error: BaseException) -> int:
-    from harness.cli.failure import explain
-    from harness.cli.streams import tell
+    from harness.cli.failure import explain_failure
+    from harness.terminal.streams import print_message
 
-    message, code = explain(error)
-    tell(message)
+    message, code = explain_failure(error)
+    print_message(message)
     return code

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import build_result_tables
 from harness.cli.broken import report_broken
-from harness.cli.failure import showing
-from harness.cli.options import parsed
+from harness.cli.failure import name_kept_run
+from harness.cli.options import parse_option
 from harness.cli.page import write_page
-from harness.cli.progress import Terminal
-from harness.cli.table import print_json, print_plan, print_tables
-from harness.cli.verdicts import print_comparison
 from harness.core.axis import parse_count
 from harness.core.errors import EXIT_OK, UsageError
-from harness.detect import detect
-from harness.launch.agent import in_agent, meet, run_under_agent
-from harness.launch.hosts import ALONE
+from harness.detect import detect_environment
+from harness.launch.controller.hosts import ALONE
+from harness.launch.node.rendezvous import in_agent, join_hosts, run_under_agent
 from harness.plan import make_plan
-from harness.revisions import two_revisions
-from harness.run import execute, resume_run, start_run
+from harness.revisions import parse_revisions
+from harness.runner import execute_run, resume_run, start_run
 from harness.store.rules import read_rules
+from harness.terminal.comparison import print_comparison
+from harness.terminal.progress import Terminal
+from harness.terminal.tables import print_json, print_plan, print_tables
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
     from harness.core.run import Run
     from harness.core.suite import Policy, Selection
-    from harness.launch.hosts import Hosts
+    from harness.launch.controller.hosts import Hosts
 
 
 def measure_and_print(
@@ -59,11 +59,11 @@ def measure_and_print(
     if setup and not against:
         raise UsageError("--setup builds a revision; name one with --against")
     count = _count_of_hosts(nnodes, rdzv, against)
-    hosts = meet(catalog.sources, typer.echo) if count > 1 and in_agent() else ALONE
+    hosts = join_hosts(catalog.sources, typer.echo) if count > 1 and in_agent() else ALONE
     if isinstance(hosts, int):
         return hosts
-    environment = replace(detect(), hosts=hosts.names)
-    variants = two_revisions(against, setup or "") if against else ()
+    environment = replace(detect_environment(), hosts=hosts.names)
+    variants = parse_revisions(against, setup or "") if against else ()
     plan = make_plan(catalog, selections, replace(policy, nodes=count), environment, sides=len(variants) or 1)
     if dry_run:
         print_plan(plan)
@@ -78,7 +78,7 @@ def measure_and_print(
         environment,
         command=sys.argv,
         sources=catalog.sources,
-        tags=tags_of(tag or []),
+        tags=parse_tags(tag or []),
         variants=variants,
     )
     code = _finish(runs, hosts, json=json, quiet=quiet)
@@ -89,22 +89,22 @@ def measure_and_print(
 def resume_and_print(folder: Path, *, json: bool, quiet: bool) -> int:
     """Measure what a run lacks, and print the result; return the exit code."""
     read_rules(None)
-    return _finish(resume_run(folder, detect()), ALONE, json=json, quiet=quiet)
+    return _finish(resume_run(folder, detect_environment()), ALONE, json=json, quiet=quiet)
 
 
 def _finish(runs: tuple[Run, ...], hosts: Hosts, *, json: bool, quiet: bool) -> int:
     with Terminal(runs[-1].launches, silent=quiet) as terminal:
-        runs, code = execute(runs, terminal.observer, hosts)
+        runs, code = execute_run(runs, terminal.observer, hosts)
     report = write_page(runs)
-    with showing(runs[-1].folder):
+    with name_kept_run(runs[-1].folder):
         if quiet:
             typer.echo(runs[-1].folder)
         elif len(runs) > 1:
             print_comparison(*runs, json=json, code=code)
         elif json:
-            print_json(runs[0], result_tables(runs[0]), code)
+            print_json(runs[0], build_result_tables(runs[0]), code)
         else:
-            print_tables(runs[0], result_tables(runs[0]), code)
+            print_tables(runs[0], build_result_tables(runs[0]), code)
         if report and not (quiet or json):
             typer.echo(report)
     return code
@@ -116,7 +116,7 @@ def _count_of_hosts(nnodes: str | None, rdzv: str | None, against: str | None) -
     Raises:
         UsageError: they cannot meet, or there is more than one and two revisions to compare.
     """
-    count = int(parsed("--nnodes", nnodes, parse_count)) if nnodes else 1
+    count = int(parse_option("--nnodes", nnodes, parse_count)) if nnodes else 1
     if count > 1 and not rdzv:
         raise UsageError(f"--nnodes {count}: name the place where the hosts meet with --rdzv HOST:PORT")
     if rdzv and count == 1:
@@ -128,7 +128,7 @@ def _count_of_hosts(nnodes: str | None, rdzv: str | None, against: str | None) -
     return count
 
 
-def tags_of(words: list[str]) -> dict[str, str]:
+def parse_tags(words: list[str]) -> dict[str, str]:
     """Return ``key=value`` words as a table.
 
     Raises:

@@ -60,7 +60,7 @@ INSPECT_OPTIONS: Options = {
 }
 
 
-def parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
+def parse_option(option: str, text: str, parse: Callable[[str], float]) -> float:
     """Parse what was given to an option.
 
     Raises:
@@ -72,7 +72,7 @@ def parsed(option: str, text: str, parse: Callable[[str], float]) -> float:
         raise UsageError(f"{option} {text}: {reason}") from None
 
 
-def with_options(
+def add_options(
     call: Callable[..., int], workload: Workload | None, options: Options = RUN_OPTIONS
 ) -> Callable[..., int]:
     """Return a function whose signature has the axes of a workload, then options.

@@ -28,14 +28,14 @@ def report_command(
     results: RESULTS = Path("results"),
 ) -> None:
     """Write a report of runs: one HTML file that needs no network, Markdown, or a picture of each figure."""
-    from harness.cli.many import report_left_out
-    from harness.git import topology
-    from harness.report.files import render_markdown, write_report
-    from harness.report.gather import gather
+    from harness.git import list_commits
+    from harness.report.gather import gather_study
+    from harness.report.write import render_markdown, write_report
     from harness.store.rules import read_rules
+    from harness.terminal.run_list import report_left_out
 
     wanted = _wanted(runs or ["latest"], results)
-    study = gather(wanted, rules=read_rules(None), results=results, topology=topology(Path.cwd()))
+    study = gather_study(wanted, rules=read_rules(None), results=results, topology=list_commits(Path.cwd()))
     if format == "md" and output is None:
         typer.echo(render_markdown(study), nl=False)
     else:
@@ -47,14 +47,14 @@ def report_command(
 def _wanted(words: list[str], results: Path) -> Iterator[Path | Run]:
     """Yield the runs that words mean, or their folders; a run that is a side of two comes with the other."""
     from harness.resolve import resolve_run
-    from harness.run import open_run
+    from harness.runner import open_run
     from harness.store.find import find_runs
     from harness.store.layout import RUN
-    from harness.store.place import holds, is_local, is_place, place_of
+    from harness.store.place import has_file, is_local, is_place, resolve_place
 
     for word in words:
-        place = place_of(word)
-        if is_place(word) and not holds(place, RUN) and (found := find_runs(place)):
+        place = resolve_place(word)
+        if is_place(word) and not has_file(place, RUN) and (found := find_runs(place)):
             yield from found
             continue
         folder = resolve_run(word, results)

@@ -32,12 +32,12 @@ def _results() -> None:
 @results_app.command("list")
 def list_command(places: PLACES = None, json: JSON = False) -> None:
     """List runs, the newest last: when, what, where and how much."""
-    from harness.cli.many import print_overviews, print_overviews_json
-    from harness.store.overview import overviews
-    from harness.store.sources import gathered
+    from harness.store.gather import gather_runs
+    from harness.store.overview import read_overviews
+    from harness.terminal.run_list import print_overviews, print_overviews_json
 
-    with gathered(places or _DEFAULT) as found:
-        (print_overviews_json if json else print_overviews)(overviews(found), found.left_out)
+    with gather_runs(places or _DEFAULT) as found:
+        (print_overviews_json if json else print_overviews)(read_overviews(found), found.left_out)
 
 
 @results_app.command("show")
@@ -48,13 +48,13 @@ def show_command(
     json: JSON = False,
 ) -> None:
     """Print the median of each case over the samples of all runs, for each machine and setting."""
-    from harness.cli.many import print_medians, print_medians_json
-    from harness.store.medians import medians
-    from harness.store.sources import gathered
+    from harness.store.gather import gather_runs
+    from harness.store.medians import compute_medians
+    from harness.terminal.run_list import print_medians, print_medians_json
 
-    with gathered(places or _DEFAULT) as found:
+    with gather_runs(places or _DEFAULT) as found:
         usable = found.without_slowed()
-        rows = medians(usable, metric, case)
+        rows = compute_medians(usable, metric, case)
         (print_medians_json if json else print_medians)(metric, rows, usable.left_out)
 
 
@@ -93,14 +93,14 @@ def merge_command(
     results: RESULTS = Path("results"),
 ) -> None:
     """Make one folder of many runs, which is read like them, and faster."""
-    from harness.cli.many import report_left_out
     from harness.resolve import resolve_run
-    from harness.store.merge import merge
+    from harness.store.gather import gather_runs
+    from harness.store.merge import merge_runs
     from harness.store.place import is_place
-    from harness.store.sources import gathered
+    from harness.terminal.run_list import report_left_out
 
     words = [word if is_place(word) else str(resolve_run(word, results)) for word in runs]
-    with gathered(words) as found:
-        merge(found, output)
+    with gather_runs(words) as found:
+        merge_runs(found, output)
         report_left_out(found.left_out)
         typer.echo(f"{output}: {len(found.runs)} run{'' if len(found.runs) == 1 else 's'}")

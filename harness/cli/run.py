@@ -12,10 +12,10 @@ from typer.main import get_command
 
 from harness.catalog import Catalog, load_catalog, read_suite
 from harness.cli.broken import report_broken
-from harness.cli.options import HOST_OPTIONS, INSPECT_OPTIONS, RUN_OPTIONS, Options, with_options
+from harness.cli.options import HOST_OPTIONS, INSPECT_OPTIONS, RUN_OPTIONS, Options, add_options
 from harness.cli.parser import App, OnceGroup
-from harness.core.errors import UsageError, unknown
-from harness.core.suite import SETTINGS, Policy, Selection, Suite, with_settings
+from harness.core.errors import UsageError, make_unknown_error
+from harness.core.suite import SETTINGS, Policy, Selection, Suite, apply_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,13 @@ class _Runnables(OnceGroup):
         catalog = _catalog(_loads([*ctx.args, *sys.argv]))
         if workload := catalog.workloads.get(cmd_name):
             call = partial(_run_workload, self.measure, catalog, cmd_name)
-            return _command(cmd_name, workload.help, with_options(call, workload, self.options), "Workloads")
+            return _command(cmd_name, workload.help, add_options(call, workload, self.options), "Workloads")
         suite = read_suite(Path(cmd_name)) if cmd_name.endswith(".toml") else catalog.suites.get(cmd_name)
         if suite:
             call = partial(_run_suite, self.measure, catalog, suite)
-            return _command(cmd_name, suite.help, with_options(call, None, self.options), "Suites")
+            return _command(cmd_name, suite.help, add_options(call, None, self.options), "Suites")
         report_broken(catalog)
-        raise unknown("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
+        raise make_unknown_error("workload or suite", cmd_name, [*catalog.workloads, *catalog.suites])
 
 
 class _Inspected(OnceGroup):
@@ -61,7 +61,7 @@ class _Inspected(OnceGroup):
             report_broken(catalog)
         workload = catalog.workload(cmd_name)
         call = partial(_inspect_workload, catalog, cmd_name)
-        return _command(cmd_name, workload.help, with_options(call, workload, INSPECT_OPTIONS), "Workloads")
+        return _command(cmd_name, workload.help, add_options(call, workload, INSPECT_OPTIONS), "Workloads")
 
 
 class _Measured(_Runnables):
@@ -154,7 +154,7 @@ def _run_suite(
 ) -> int:
     del axes, options["load"]  # a suite states its own axes; files are loaded already
     settings = {name: options.pop(name) for name in SETTINGS}
-    return measure(catalog, suite.name, suite.selections, with_settings(suite.policy, settings), **options)
+    return measure(catalog, suite.name, suite.selections, apply_settings(suite.policy, settings), **options)
 
 
 def _command(name: str, help: str, function: Any, panel: str) -> Any:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import parsed
+from harness.cli.options import parse_option
 from harness.core.axis import parse_count, parse_percent
-from harness.core.suite import with_settings
+from harness.core.suite import apply_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,23 +34,23 @@ def selftest_command(
 ) -> None:
     """Hold code against itself and against planted slowdowns, and count how often this harness and others are right."""
     from harness.catalog import load_catalog
-    from harness.cli.progress import Terminal
     from harness.core.rules import Rules
-    from harness.detect import detect
+    from harness.detect import detect_environment
     from harness.plan import make_plan
-    from harness.selftest.rivals import installed
-    from harness.selftest.tries import Setting, run_tries
+    from harness.selftest.rivals import find_installed
+    from harness.selftest.tries import TrialSetting, run_tries
+    from harness.terminal.progress import Terminal
 
-    count = int(parsed("--tries", tries, parse_count))
-    planted = sorted({parsed("--effects", word.strip(), parse_percent) for word in effects.split(",")})
-    catalog, environment = load_catalog(), detect()
+    count = int(parse_option("--tries", tries, parse_count))
+    planted = sorted({parse_option("--effects", word.strip(), parse_percent) for word in effects.split(",")})
+    catalog, environment = load_catalog(), detect_environment()
     suite = catalog.suites[_SUITE]
     settings = {"device": "cpu", "launches": launches, "budget": budget}
-    policy = with_settings(suite.policy, settings)
+    policy = apply_settings(suite.policy, settings)
     plan = make_plan(catalog, suite.selections, policy, environment, sides=2 + len(planted))
     with tempfile.TemporaryDirectory(prefix="benchwright-") as folder, Terminal(policy.launches, silent=True) as quiet:
-        setting = Setting(plan, planted, Rules(), environment, quiet.observer, catalog.sources, Path(folder))
-        tallies = run_tries(setting, [] if alone else installed(), count, lambda word: typer.echo(word, err=True))
+        setting = TrialSetting(plan, planted, Rules(), environment, quiet.observer, catalog.sources, Path(folder))
+        tallies = run_tries(setting, [] if alone else find_installed(), count, lambda word: typer.echo(word, err=True))
     if json:
         rows = [{**asdict(tally), "smallest": tally.smallest} for tally in tallies]
         typer.echo(json_text.dumps(rows, indent=1))
@@ -61,14 +61,14 @@ def selftest_command(
 def _print(tallies: Sequence[Tally]) -> None:
     from rich.text import Text
 
-    from harness.cli.console import console
+    from harness.terminal.console import open_console
 
-    console().print(_table(tallies))
+    open_console().print(_table(tallies))
     tries = tallies[0].tries
     text = (
         f"{tries} tries of each; no false alarm in {tries} still allows a rate of {3 / tries:.0%} (95 %, rule of three)"
     )
-    console().print(Text(text, style="dim"), soft_wrap=True)
+    open_console().print(Text(text, style="dim"), soft_wrap=True)
 
 
 def _table(tallies: Sequence[Tally]) -> Table:

@@ -20,27 +20,27 @@ def show_command(
     json: Annotated[bool, typer.Option("--json", help="Print what bench run --json prints.")] = False,
 ) -> int:
     """Print the tables of a run again, with small plots of its times, how they scale, and the logs of what failed."""
-    from harness.analysis.rows import result_tables
-    from harness.cli.plain import plain_run
-    from harness.cli.shown import print_run
-    from harness.cli.table import print_json
-    from harness.cli.verdicts import print_comparison
+    from harness.analysis.rows import build_result_tables
     from harness.core.errors import EXIT_INTERRUPTED
     from harness.resolve import resolve_run
-    from harness.run import exit_code, open_run
+    from harness.runner import choose_exit_code, open_run
+    from harness.terminal.comparison import print_comparison
+    from harness.terminal.run import print_run
+    from harness.terminal.sanitize import sanitize_run
+    from harness.terminal.tables import print_json
 
     folder = resolve_run(run, results)
     sides = tuple(_only(side, group) for side in open_run(folder))
-    code = exit_code(sides) if all(side.complete for side in sides) else EXIT_INTERRUPTED
+    code = choose_exit_code(sides) if all(side.complete for side in sides) else EXIT_INTERRUPTED
     shown = next((side for side in sides if side.folder.resolve() == folder.resolve()), sides[-1])
     if not json:
-        shown = plain_run(shown)
-        print_run(shown, result_tables(shown))
+        shown = sanitize_run(shown)
+        print_run(shown, build_result_tables(shown))
     if len(sides) == 2:
-        base, new = sides if json else map(plain_run, sides)
+        base, new = sides if json else map(sanitize_run, sides)
         print_comparison(base, new, json=json, code=code)
     elif json:
-        print_json(shown, result_tables(shown), code)
+        print_json(shown, build_result_tables(shown), code)
     return 0
 
 
@@ -50,9 +50,9 @@ def _only(run: Run, word: str) -> Run:
     Raises:
         UsageError: there is none; the message has the nearest.
     """
-    from harness.core.errors import unknown
+    from harness.core.errors import make_unknown_error
 
     groups = tuple(group for group in run.groups if word.casefold() in group.id.casefold())
     if not groups:
-        raise unknown("group", word, (group.id for group in run.groups))
+        raise make_unknown_error("group", word, (group.id for group in run.groups))
     return run.with_groups(groups)

@@ -19,15 +19,15 @@ def site_command(
 
     Pages of runs that have not changed are kept as they are.
     """
-    from harness.cli.many import report_left_out
-    from harness.git import topology
+    from harness.git import list_commits
     from harness.report.site import write_site
     from harness.report.site_folder import check_replaceable
+    from harness.store.gather import gather_runs
     from harness.store.rules import read_rules
-    from harness.store.sources import gathered
+    from harness.terminal.run_list import report_left_out
 
     check_replaceable(output)
-    with gathered([results]) as sources:
-        found = write_site(sources, output, rules=read_rules(None), topology=topology(Path.cwd()))
+    with gather_runs([results]) as sources:
+        found = write_site(sources, output, rules=read_rules(None), topology=list_commits(Path.cwd()))
     report_left_out(found.left_out)
     typer.echo(f"{output / 'index.html'}: {found.runs} runs; {found.made} of {found.pages} pages are new")

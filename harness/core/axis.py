@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class Axis:
 
         def parse(text: str) -> str:
             if text not in values:
-                raise ValueError(str(unknown("value", text, values)))
+                raise ValueError(str(make_unknown_error("value", text, values)))
             return text
 
         return Axis(name, parse, default, help, "|".join(values), implied)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.core.field_types import checked
+from harness.core.field_types import check_fields
 from harness.core.workload import Cost
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ class Case:
     @property
     def group(self) -> str:
         """The name shared by all cases that answer the same question: ``attention[seq=8192,dtype=bf16]``."""
-        return f"{self.workload}[{describe(self.point)}]"
+        return f"{self.workload}[{describe_point(self.point)}]"
 
     @cached_property
     def id(self) -> str:
         """The stable name of the case: ``attention/naive[seq=8192,dtype=bf16]``."""
-        return f"{self.workload}/{self.implementation}[{describe(self.point)}]"
+        return f"{self.workload}/{self.implementation}[{describe_point(self.point)}]"
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,22 @@ class Group:
         return tuple(planned for planned in self.cases if not planned.skip)
 
 
-def describe(point: tuple[tuple[str, Scalar], ...]) -> str:
+def describe_point(point: tuple[tuple[str, Scalar], ...]) -> str:
     """Write a point as ``seq=8192,dtype=bf16,causal=false``."""
     return ",".join(f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in point)
 
 
-def most_launches(groups: Iterable[Group], policy: int) -> int:
+def count_launches(groups: Iterable[Group], policy: int) -> int:
     """Return the launches of a plan: the policy's, or those of the case that was given the most."""
     return max((planned.launches for group in groups for planned in group.cases), default=0) or policy
 
 
-def group_to_json(group: Group) -> dict[str, Any]:
+def write_group(group: Group) -> dict[str, Any]:
     """Return the group as JSON-ready data."""
     return asdict(group)
 
 
-def group_from_json(data: dict[str, Any]) -> Group:
+def read_group(data: dict[str, Any]) -> Group:
     """Rebuild a group from :func:`group_to_json`.
 
     Raises:
@@ -123,7 +123,7 @@ def group_from_json(data: dict[str, Any]) -> Group:
     """
     planned = tuple(
         PlannedCase(
-            case_from_json(item["case"]),
+            read_case(item["case"]),
             Cost(**item["cost"]),
             item["memory"],
             item["skip"],
@@ -134,9 +134,9 @@ def group_from_json(data: dict[str, Any]) -> Group:
         )
         for item in data["cases"]
     )
-    return checked(Group(data["id"], data["baseline"], planned, data["interleaved"]))
+    return check_fields(Group(data["id"], data["baseline"], planned, data["interleaved"]))
 
 
-def case_from_json(data: dict[str, Any]) -> Case:
+def read_case(data: dict[str, Any]) -> Case:
     """Rebuild a case from its fields, in which JSON has made lists of tuples."""
     return Case(data["workload"], data["implementation"], tuple((name, value) for name, value in data["point"]))

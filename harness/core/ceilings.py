@@ -47,7 +47,7 @@ DATASHEETS = (
 )
 
 
-def datasheet_of(device: str) -> Datasheet | None:
+def find_datasheet(device: str) -> Datasheet | None:
     """Return what is known of a device by its name; None where nothing is."""
     fitting = [one for one in DATASHEETS if device.startswith(one.device)]
     return max(fitting, key=lambda one: len(one.device), default=None)

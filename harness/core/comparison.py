@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.core.metric import metric_of
+from harness.core.metric import find_metric
 
 if TYPE_CHECKING:
     from harness.core.case import Case
@@ -77,7 +77,7 @@ class Comparison:
     @property
     def kind(self) -> Metric:
         """What the two numbers mean; a verdict on the case as a whole has none."""
-        return self.own or metric_of(self.metric)
+        return self.own or find_metric(self.metric)
 
     @property
     def regressed(self) -> bool:
@@ -90,7 +90,7 @@ class Comparison:
         return self.verdict in UNDECIDED and not self.harmless
 
 
-def direction(metric: Metric, change: float) -> Verdict:
+def name_direction(metric: Metric, change: float) -> Verdict:
     """Return the word for a change of a metric: of a time, ``faster`` or ``slower``; else ``better`` or ``worse``."""
     improved = (change < 0) == (metric.better == "lower")
     if metric.unit == "s":

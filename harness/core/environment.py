@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from harness.core.field_types import checked, checked_list
+from harness.core.field_types import check_fields, check_list
 
 # What may differ between two runs whose numbers can still be compared: identity, momentary state, the code under test.
 _VOLATILE = {"host", "load_1min", "memory_available", "git_commit", "git_dirty", "benchwright"}
@@ -79,17 +79,17 @@ class Environment:
         return [f"{key}: {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]]
 
 
-def short_name(device: str) -> str:
+def shorten_name(device: str) -> str:
     """Return the name of a processor or a GPU without its maker's ornaments."""
     return " ".join(re.sub(r"\((?:R|TM|tm)\)|\bCPU\b|\bProcessor\b|@.*", "", device).split())
 
 
-def environment_to_json(environment: Environment) -> dict[str, Any]:
+def write_environment(environment: Environment) -> dict[str, Any]:
     """Return the environment as JSON-ready data, its fingerprint included."""
     return {**asdict(environment), "fingerprint": environment.fingerprint}
 
 
-def environment_from_json(data: dict[str, Any]) -> Environment:
+def read_environment(data: dict[str, Any]) -> Environment:
     """Rebuild an environment from :func:`environment_to_json`; what a later version adds is left out.
 
     Raises:
@@ -98,4 +98,4 @@ def environment_from_json(data: dict[str, Any]) -> Environment:
     known = {item.name for item in fields(Environment)}
     gpus = tuple(Gpu(**{**gpu, "capability": tuple(gpu["capability"])}) for gpu in data["gpus"])
     kept = {key: value for key, value in data.items() if key in known}
-    return checked(Environment(**{**kept, "gpus": gpus, "hosts": tuple(checked_list(data.get("hosts", [])))}))
+    return check_fields(Environment(**{**kept, "gpus": gpus, "hosts": tuple(check_list(data.get("hosts", [])))}))

@@ -24,15 +24,15 @@ class HarnessError(Exception):
     """The harness itself could not do its work (a full disk, a launch that does not start)."""
 
 
-def only_known(source: str, table: Iterable[str], known: Iterable[str]) -> None:
+def require_known(source: str, table: Iterable[str], known: Iterable[str]) -> None:
     """Raise for the first key of a table that is not known, with the nearest that is."""
     known = set(known)
     for key in table:
         if key not in known:
-            raise UsageError(f"{source}: {unknown('key', key, known)}")
+            raise UsageError(f"{source}: {make_unknown_error('key', key, known)}")
 
 
-def unknown(kind: str, word: str, known: Iterable[str]) -> UsageError:
+def make_unknown_error(kind: str, word: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that does not exist, with the nearest that does.
 
     Args:

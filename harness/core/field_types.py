@@ -16,7 +16,7 @@ _Check = Callable[[Any], bool]
 _EXACT = {int: (int, float), float: (float, int), str: (str,), bool: (bool,), NoneType: (NoneType,)}
 
 
-def checked(thing: T) -> T:
+def check_fields(thing: T) -> T:
     """Return a dataclass, if every field of it, and of all that is in it, has the type of its annotation.
 
     Raises:
@@ -27,7 +27,7 @@ def checked(thing: T) -> T:
     return thing
 
 
-def checked_list(value: Any) -> list[Any]:
+def check_list(value: Any) -> list[Any]:
     """Return a value that is a list.
 
     Raises:

@@ -81,12 +81,12 @@ class Flag(StrEnum):
     )
 
 
-def flag_of(name: str) -> Flag | None:
+def find_flag(name: str) -> Flag | None:
     """Return the flag of that name; None for one that a run of another version has and this one does not know."""
     return next((flag for flag in Flag if flag == name), None)
 
 
-def flag_help(name: str) -> str:
+def explain_flag(name: str) -> str:
     """Return in one sentence what a flag of a run means, and what it casts doubt on."""
-    flag = flag_of(name)
+    flag = find_flag(name)
     return f"{flag.help}; casts doubt on the {flag.doubts}" if flag else "a flag of another version of Benchwright"

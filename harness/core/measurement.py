@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.metric import metric_of
+from harness.core.metric import find_metric
 
 if TYPE_CHECKING:
     from harness.core.case import Case
@@ -35,7 +35,7 @@ class Measurement:
     @property
     def kind(self) -> Metric:
         """What the number means."""
-        return self.own or metric_of(self.metric)
+        return self.own or find_metric(self.metric)
 
     @property
     def unit(self) -> str:

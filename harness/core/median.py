@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Z95 = 1.96
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
+def estimate_median_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of the median of at least one value.
 
     Below six values no two of them cover 95 %, and the extremes are returned.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 
 Direction = Literal["lower", "higher"]
 
@@ -176,35 +176,35 @@ _COUNTED = 1e9
 _BINARY = ((1 << 40, "Ti"), (1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki"), (1, ""))
 
 
-def metric_of(name: str) -> Metric:
+def find_metric(name: str) -> Metric:
     """Return the metric of that name.
 
     Raises:
         UsageError: the harness has no such metric; the message has the nearest.
     """
     if name not in METRICS:
-        raise unknown("metric", name, METRICS)
+        raise make_unknown_error("metric", name, METRICS)
     return METRICS[name]
 
 
-def recorded_metric(name: str, declared: Mapping[str, Metric]) -> Metric:
+def find_recorded_metric(name: str, declared: Mapping[str, Metric]) -> Metric:
     """Return the metric of a recorded value: as its workload declared it, the harness's, or else a plain number."""
     return declared.get(name) or METRICS.get(name) or Metric(name, "1", None, "reported by the check", exact=True)
 
 
-def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
+def index_by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
     """Return metrics by their names."""
     return {metric.name: metric for metric in metrics}
 
 
-def declared_to_json(declared: Declared) -> dict[str, list[dict[str, Any]]]:
+def write_declared(declared: Declared) -> dict[str, list[dict[str, Any]]]:
     """Return declared metrics as JSON-ready data."""
     return {workload: [asdict(metric) for metric in metrics.values()] for workload, metrics in declared.items()}
 
 
-def declared_from_json(data: Mapping[str, Iterable[Mapping[str, Any]]]) -> Declared:
+def read_declared(data: Mapping[str, Iterable[Mapping[str, Any]]]) -> Declared:
     """Rebuild declared metrics from :func:`declared_to_json`."""
-    return {workload: by_name(Metric(**metric) for metric in metrics) for workload, metrics in data.items()}
+    return {workload: index_by_name(Metric(**metric) for metric in metrics) for workload, metrics in data.items()}
 
 
 def format_value(value: float, unit: str) -> str:
@@ -216,10 +216,10 @@ def format_value(value: float, unit: str) -> str:
     scales = _BINARY if unit == "B" else _SI
     size = abs(value)
     factor, prefix = next(((f, p) for f, p in scales if size >= f * 0.9995), scales[-1] if size else (1.0, ""))
-    return f"{three_digits(value / factor)} {prefix}{unit}"
+    return f"{format_number(value / factor)} {prefix}{unit}"
 
 
-def three_digits(value: float) -> str:
+def format_number(value: float) -> str:
     """Write a number with three significant digits: ``0.980``, ``12.3``, ``4110``, and ``2.1e-05`` where it is tiny."""
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_percent
-from harness.core.errors import UsageError, only_known, unknown
+from harness.core.errors import UsageError, make_unknown_error, require_known
 from harness.core.metric import METRICS, PRIMARY
 
 if TYPE_CHECKING:
@@ -91,10 +91,12 @@ class Rules:
             named = [metric for workload, metric in self.limits if workload == case.workload]
             named += [one.metric for one in self.accepted if one.covers(case.id, one.metric)]
             if strange := [metric for metric in named if metric not in known]:
-                raise UsageError(f"{self.source}: {unknown(f'metric of {case.workload}', strange[0], known)}")
+                raise UsageError(
+                    f"{self.source}: {make_unknown_error(f'metric of {case.workload}', strange[0], known)}"
+                )
 
 
-def with_margin(rules: Rules, margin: str | None, fdr: str | None) -> Rules:
+def apply_margin(rules: Rules, margin: str | None, fdr: str | None) -> Rules:
     """Return the rules with what the command line says.
 
     Raises:
@@ -107,7 +109,7 @@ def with_margin(rules: Rules, margin: str | None, fdr: str | None) -> Rules:
     return rules
 
 
-def rules_from_toml(source: str, data: Mapping[str, Any]) -> Rules:
+def parse_rules(source: str, data: Mapping[str, Any]) -> Rules:
     """Build rules from a parsed TOML document; unknown keys are errors.
 
     The document may have ``fdr``, ``margin``, tables ``[metric.NAME]`` and ``[workload.NAME.METRIC]`` with ``margin``
@@ -118,7 +120,7 @@ def rules_from_toml(source: str, data: Mapping[str, Any]) -> Rules:
     Raises:
         UsageError: a key is unknown, missing or of the wrong type.
     """
-    only_known(source, data, {"fdr", "margin", "metric", "workload", "accept"})
+    require_known(source, data, {"fdr", "margin", "metric", "workload", "accept"})
     limits = _limits(source, "", _table(source, "metric", data.get("metric", {})))
     for workload, table in _table(source, "workload", data.get("workload", {})).items():
         limits |= _limits(source, workload, _table(source, workload, table))
@@ -134,8 +136,8 @@ def _limits(source: str, workload: str, tables: Mapping[str, Any]) -> dict[tuple
     found = {}
     for metric, table in tables.items():
         if not workload and metric not in METRICS:
-            raise UsageError(f"{source}: {unknown('metric', metric, METRICS)}")
-        only_known(source, _table(source, metric, table), {"margin", "floor"})
+            raise UsageError(f"{source}: {make_unknown_error('metric', metric, METRICS)}")
+        require_known(source, _table(source, metric, table), {"margin", "floor"})
         limit = {}
         if "margin" in table:
             limit["margin"] = _percent(f"{source}: {metric}.margin", table["margin"])
@@ -147,7 +149,7 @@ def _limits(source: str, workload: str, tables: Mapping[str, Any]) -> dict[tuple
 
 def _acceptance(source: str, entry: Any) -> Acceptance:
     table = _table(source, "accept", entry)
-    only_known(source, table, {"case", "reason", "commit", "metric", "up_to"})
+    require_known(source, table, {"case", "reason", "commit", "metric", "up_to"})
     if missing := [name for name in ("case", "reason", "commit") if not str(table.get(name, "")).strip()]:
         raise UsageError(f"{source}: an [[accept]] needs {', '.join(missing)}")
     words = {name: str(value) for name, value in table.items() if name != "up_to"}

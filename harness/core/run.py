@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.core.case import most_launches
+from harness.core.case import count_launches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ class Run:
     @property
     def launches(self) -> int:
         """The launches of the case that has the most."""
-        return most_launches(self.groups, self.policy.launches)
+        return count_launches(self.groups, self.policy.launches)
 
     def with_groups(self, groups: Sequence[Group]) -> Run:
         """Return the run with some of its groups, and the trials of their cases."""
@@ -107,7 +107,7 @@ class MeasuredRun:
     measurements: tuple[Measurement, ...]
 
 
-def took_turns(base: Run, new: Run) -> bool:
+def were_interleaved(base: Run, new: Run) -> bool:
     """Return whether two runs are variants of one, whose workers took turns in the same rounds."""
     ours, theirs = base.description.variant, new.description.variant
     return ours is not None and theirs is not None and ours.run_set == theirs.run_set

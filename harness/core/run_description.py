@@ -8,14 +8,14 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.core.case import Case, Group, group_from_json, group_to_json
+from harness.core.case import Case, Group, read_group, write_group
 from harness.core.ceilings import Ceilings
-from harness.core.environment import Environment, environment_from_json, environment_to_json
-from harness.core.field_types import checked, checked_list
-from harness.core.metric import Declared, declared_from_json, declared_to_json
-from harness.core.suite import COMPILED, Policy, policy_from_json
+from harness.core.environment import Environment, read_environment, write_environment
+from harness.core.field_types import check_fields, check_list
+from harness.core.metric import Declared, read_declared, write_declared
+from harness.core.suite import COMPILED, Policy, read_policy
 from harness.core.trial import Launch, Rest
-from harness.core.variant import Variant, variant_from_json, variant_to_json
+from harness.core.variant import Variant, read_variant, write_variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,18 +117,18 @@ class RunDescription:
             "started_at": self.started_at,
             "command": list(self.command),
             "tags": dict(self.tags),
-            "revision": variant_to_json(self.variant),
+            "revision": write_variant(self.variant),
             "sources": list(self.sources),
             "seed": self.policy.seed,
             "policy": asdict(self.policy),
-            "plan": [group_to_json(group) for group in self.groups],
-            "environment": environment_to_json(self.environment),
+            "plan": [write_group(group) for group in self.groups],
+            "environment": write_environment(self.environment),
             "ceilings": asdict(self.ceilings) if self.ceilings else None,
             "launches": [asdict(launch) for launch in self.launches],
             "rests": [asdict(rest) for rest in self.rests],
         }
         if self.metrics is not None:
-            found["metrics"] = declared_to_json(self.metrics)
+            found["metrics"] = write_declared(self.metrics)
         return found | ({"ended_at": self.ended_at} if self.ended_at else {}) | dict(self.extra)
 
     @classmethod
@@ -151,11 +151,11 @@ class RunDescription:
             started_at=_part(data, "started_at", _text),
             command=_part(data, "command", _texts),
             tags=_part(data, "tags", _tags),
-            variant=_part(data, "revision", variant_from_json, {}),
+            variant=_part(data, "revision", read_variant, {}),
             sources=_part(data, "sources", _texts),
-            policy=_part(data, "policy", policy_from_json),
+            policy=_part(data, "policy", read_policy),
             groups=_part(data, "plan", _groups),
-            environment=_part(data, "environment", environment_from_json),
+            environment=_part(data, "environment", read_environment),
             ceilings=_part(data, "ceilings", _ceilings, None),
             metrics=_part(data, "metrics", _metrics, None),
             launches=_part(data, "launches", _launches),
@@ -182,7 +182,7 @@ def _part(data: dict[str, Any], key: str, build: Callable[[Any], T], *default: A
 
 
 def _groups(plan: Any) -> tuple[Group, ...]:
-    return tuple(_group(marshal.dumps(group, 2)) for group in checked_list(plan))
+    return tuple(_group(marshal.dumps(group, 2)) for group in check_list(plan))
 
 
 @lru_cache(maxsize=1024)
@@ -191,29 +191,29 @@ def _group(packed: bytes) -> Group:
 
     Hundreds of runs that are read together have the same plan, and it is most of what they say: it is rebuilt once.
     """
-    return group_from_json(marshal.loads(packed))
+    return read_group(marshal.loads(packed))
 
 
 def _ceilings(data: Any) -> Ceilings | None:
-    return checked(Ceilings(**data)) if data else None
+    return check_fields(Ceilings(**data)) if data else None
 
 
 def _metrics(data: Any) -> Declared | None:
     if data is None:
         return None
-    declared = declared_from_json(data)
+    declared = read_declared(data)
     for metrics in declared.values():
         for metric in metrics.values():
-            checked(metric)
+            check_fields(metric)
     return declared
 
 
 def _launches(items: Any) -> tuple[Launch, ...]:
-    return tuple(checked(Launch(one["index"], one["started_at"], one["runtime"])) for one in checked_list(items))
+    return tuple(check_fields(Launch(one["index"], one["started_at"], one["runtime"])) for one in check_list(items))
 
 
 def _rests(items: Any) -> tuple[Rest, ...]:
-    return tuple(checked(Rest(**one)) for one in checked_list(items))
+    return tuple(check_fields(Rest(**one)) for one in check_list(items))
 
 
 def _tags(data: Any) -> dict[str, str]:
@@ -221,7 +221,7 @@ def _tags(data: Any) -> dict[str, str]:
 
 
 def _texts(items: Any) -> tuple[str, ...]:
-    return tuple(map(_text, checked_list(items)))
+    return tuple(map(_text, check_list(items)))
 
 
 def _text(value: Any) -> str:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from harness.core.axis import parse_count, parse_duration, parse_percent
-from harness.core.errors import UsageError, only_known, unknown
-from harness.core.field_types import checked
+from harness.core.errors import UsageError, make_unknown_error, require_known
+from harness.core.field_types import check_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,7 +105,7 @@ def parse_seed(text: str) -> int:
 def parse_mode(text: str) -> Mode:
     """Parse one of the modes of a CUDA sample."""
     if text not in MODES:
-        raise ValueError(str(unknown("mode", text, MODES)))
+        raise ValueError(str(make_unknown_error("mode", text, MODES)))
     return Mode(text)
 
 
@@ -123,7 +123,7 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
+def apply_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
     """Return the policy with the given settings, each written as on the command line; None leaves a default.
 
     Raises:
@@ -134,7 +134,7 @@ def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
         if text is None:
             continue
         if name not in SETTINGS:
-            raise unknown("setting", name, SETTINGS)
+            raise make_unknown_error("setting", name, SETTINGS)
         target, parse = SETTINGS[name]
         try:
             changes[target] = parse(str(text))
@@ -143,16 +143,16 @@ def with_settings(policy: Policy, settings: Mapping[str, object]) -> Policy:
     return replace(policy, **changes)
 
 
-def policy_from_json(data: Mapping[str, Any]) -> Policy:
+def read_policy(data: Mapping[str, Any]) -> Policy:
     """Rebuild a policy from its fields; those that an earlier version did not have take their defaults.
 
     Raises:
         TypeError, ValueError: a field is not known, or has another type or a value that is not known.
     """
-    return checked(Policy(**{**data, "mode": Mode(data.get("mode", Policy.mode))}))
+    return check_fields(Policy(**{**data, "mode": Mode(data.get("mode", Policy.mode))}))
 
 
-def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
+def parse_suite(name: str, data: Mapping[str, Any]) -> Suite:
     """Build a suite from a parsed TOML document; unknown keys are errors.
 
     The document has ``help``, an optional table ``policy``, and tables ``[[select]]`` with ``workload``,
@@ -161,10 +161,10 @@ def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
     Raises:
         UsageError: a key is unknown, missing or of the wrong type.
     """
-    only_known(f"suite '{name}'", data, {"help", "policy", "select"})
+    require_known(f"suite '{name}'", data, {"help", "policy", "select"})
     selections = []
     for table in _tables(name, data.get("select", [])):
-        only_known(f"suite '{name}'", table, {field.name for field in fields(Selection)})
+        require_known(f"suite '{name}'", table, {field.name for field in fields(Selection)})
         if not isinstance(table.get("workload"), str):
             raise UsageError(f"suite '{name}': a [[select]] needs workload = \"NAME\"")
         names, axes = table.get("implementations", []), table.get("axes", {})
@@ -176,7 +176,7 @@ def suite_from_toml(name: str, data: Mapping[str, Any]) -> Suite:
         selections.append(Selection(table["workload"], tuple(map(str, names)), texts))
     if not selections:
         raise UsageError(f"suite '{name}' selects nothing: it needs a [[select]] table")
-    return Suite(name, str(data.get("help", "")), tuple(selections), with_settings(Policy(), data.get("policy", {})))
+    return Suite(name, str(data.get("help", "")), tuple(selections), apply_settings(Policy(), data.get("policy", {})))
 
 
 def _text(value: object) -> str:

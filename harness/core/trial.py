@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from harness.core.case import Case, case_from_json
+from harness.core.case import Case, read_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +98,7 @@ class Rest:
     provenance: str
 
 
-def by_case(trials: Iterable[Trial]) -> defaultdict[Case, list[Trial]]:
+def group_trials(trials: Iterable[Trial]) -> defaultdict[Case, list[Trial]]:
     """Return trials by their case, each case's in the order in which they ended."""
     found = defaultdict[Case, list[Trial]](list)
     for trial in trials:
@@ -106,24 +106,24 @@ def by_case(trials: Iterable[Trial]) -> defaultdict[Case, list[Trial]]:
     return found
 
 
-def utc_now() -> str:
+def format_utc_now() -> str:
     """Return the time as it is kept with trials and runs: UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def trial_to_json(trial: Trial) -> dict[str, Any]:
+def write_trial(trial: Trial) -> dict[str, Any]:
     """Return the trial as JSON-ready data; samples are rows of values in the order of their fields."""
-    return {**vars(trial), "case": asdict(trial.case), "samples": [sample_to_row(sample) for sample in trial.samples]}
+    return {**vars(trial), "case": asdict(trial.case), "samples": [write_sample(sample) for sample in trial.samples]}
 
 
-def sample_to_row(sample: Sample) -> tuple[Any, ...]:
+def write_sample(sample: Sample) -> tuple[Any, ...]:
     """Return the values of a sample in the order of its fields, without the last two where they are empty."""
     row = astuple(sample)
     return row if sample.provenance else row[:-2]
 
 
-def trial_from_json(data: dict[str, Any]) -> Trial:
+def read_trial(data: dict[str, Any]) -> Trial:
     """Rebuild a trial from :func:`trial_to_json`."""
     samples = [Sample(*row) for row in data["samples"]]
-    rebuilt = {"case": case_from_json(data["case"]), "status": Status(data["status"]), "samples": samples}
+    rebuilt = {"case": read_case(data["case"]), "status": Status(data["status"]), "samples": samples}
     return Trial(**{**data, **rebuilt})

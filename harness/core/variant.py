@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from harness.core.field_types import checked
+from harness.core.field_types import check_fields
 
 BASE, NEW = "base", "new"
 # The keys in run.json of fields that have another name there.
@@ -35,16 +35,16 @@ class Variant:
     planted: float = 0.0
 
 
-def variant_to_json(variant: Variant | None) -> dict[str, Any]:
+def write_variant(variant: Variant | None) -> dict[str, Any]:
     """Return the variant as JSON-ready data; nothing for a run of the code as it is."""
     return {_KEYS.get(name, name): value for name, value in asdict(variant).items()} if variant else {}
 
 
-def variant_from_json(data: dict[str, Any]) -> Variant | None:
+def read_variant(data: dict[str, Any]) -> Variant | None:
     """Rebuild a variant from :func:`variant_to_json`; what a later version adds is left out.
 
     Raises:
         TypeError: a field is missing, or of another type.
     """
     keys = {field.name: _KEYS.get(field.name, field.name) for field in fields(Variant)}
-    return checked(Variant(**{name: data[key] for name, key in keys.items() if key in data})) if data else None
+    return check_fields(Variant(**{name: data[key] for name, key in keys.items() if key in data})) if data else None

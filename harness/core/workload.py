@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.core.axis import Axis, Scalar
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 from harness.core.metric import METRICS, Metric
 
 Params = Mapping[str, Scalar]
@@ -171,7 +171,7 @@ class Workload:
         """
         axes = [axis.name for axis in self.axes]
         if foreign := [name for name in point if name not in axes]:
-            raise unknown(f"axis of {self.name}", foreign[0], axes)
+            raise make_unknown_error(f"axis of {self.name}", foreign[0], axes)
         return {axis.name: axis.parse(axis.default) for axis in self.axes if axis.implied} | dict(point)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness import cgroup
-from harness.doctor.files import field, found, read
+from harness.doctor.sysfs import find_paths, read_field, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,25 +43,25 @@ class Counters:
     throttled: int
 
 
-def count(root: Path) -> Counters:
+def read_counters(root: Path) -> Counters:
     """Read all counters; a few milliseconds with some hundred processes."""
-    traffic = read(root, "proc/vmstat")
+    traffic = read_text(root, "proc/vmstat")
     own_id, own = 0, 0
-    if stat := read(root, "proc/self/stat"):
+    if stat := read_text(root, "proc/self/stat"):
         own_id, own = int(stat.split()[0]), sum(_ticks(stat))
     processes = {}
-    for path in found(root, "proc/[0-9]*/stat"):
-        if stat := read(root, path):
+    for path in find_paths(root, "proc/[0-9]*/stat"):
+        if stat := read_text(root, path):
             number, _, rest = stat.partition(" (")
             processes[int(number)] = (rest.rpartition(")")[0], sum(_ticks(stat)[:2]))
     processes.pop(own_id, None)
-    swapped = field(traffic, "pswpin") + field(traffic, "pswpout")
-    return Counters(_cores(root), processes, own, swapped, cgroup.throttled(root))
+    swapped = read_field(traffic, "pswpin") + read_field(traffic, "pswpout")
+    return Counters(_cores(root), processes, own, swapped, cgroup.count_throttled(root))
 
 
 def _cores(root: Path) -> dict[int, Core]:
     cores = {}
-    for line in read(root, "proc/stat").splitlines():
+    for line in read_text(root, "proc/stat").splitlines():
         name, _, rest = line.partition(" ")
         if name.startswith("cpu") and name != "cpu":
             user, nice, system, idle, iowait, irq, softirq, steal = map(int, rest.split()[:8])

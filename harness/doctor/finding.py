@@ -26,6 +26,6 @@ class Finding:
     remedy: str = ""
 
 
-def graded(value: float, warn: float, fail: float) -> str:
+def grade_value(value: float, warn: float, fail: float) -> str:
     """Return the status of a value that should be low."""
     return FAIL if value >= fail else WARN if value >= warn else PASS

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.core.metric import format_value
-from harness.doctor.finding import FAIL, PASS, STATUSES, UNKNOWN, WARN, Finding, graded
+from harness.doctor.finding import FAIL, PASS, STATUSES, UNKNOWN, WARN, Finding, grade_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.doctor.machine import Machine
+    from harness.doctor.snapshot import Snapshot
     from harness.probes.nvml_report import Clocks, DeviceReport, Process
 
     # Status, figure, remedy.
@@ -25,7 +25,7 @@ _SLOWED = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_
 _ELSEWHERE = "Wait for their end, or take another GPU: --device cuda:N"
 
 
-def devices(machine: Machine) -> Finding:
+def check_devices(machine: Snapshot) -> Finding:
     """Name the GPUs, or the reason why there is nothing to look at."""
     here, driver = machine.environment, machine.driver
     if driver.lost:
@@ -41,37 +41,37 @@ def devices(machine: Machine) -> Finding:
     return Finding("devices", PASS, f"{names}, driver {here.driver}" + (driver.cuda and f", CUDA {driver.cuda}"))
 
 
-def processes(machine: Machine) -> Finding | None:
+def check_processes(machine: Snapshot) -> Finding | None:
     """Look for others on the GPUs."""
     return _over(machine, "processes", _others)
 
 
-def persistence(machine: Machine) -> Finding | None:
+def check_persistence(machine: Snapshot) -> Finding | None:
     """Look whether the driver stays loaded between runs."""
     return _over(machine, "persistence", _persistence)
 
 
-def clocks(machine: Machine) -> Finding | None:
+def check_clocks(machine: Snapshot) -> Finding | None:
     """Look for application clocks that somebody has set."""
     return _over(machine, "GPU clocks", _clocks)
 
 
-def power(machine: Machine) -> Finding | None:
+def check_power(machine: Snapshot) -> Finding | None:
     """Look for power limits that somebody has set."""
     return _over(machine, "power limit", _power)
 
 
-def heat(machine: Machine) -> Finding | None:
+def check_heat(machine: Snapshot) -> Finding | None:
     """Look how far the GPUs are from lowering their clocks, or whether they do."""
     return _over(machine, "GPU heat", _heat)
 
 
-def memory(machine: Machine) -> Finding | None:
+def check_memory(machine: Snapshot) -> Finding | None:
     """Look for errors of the memory that were not corrected."""
     return _over(machine, "GPU memory", _memory)
 
 
-def _over(machine: Machine, name: str, judge: Callable[[DeviceReport], Verdict]) -> Finding | None:
+def _over(machine: Snapshot, name: str, judge: Callable[[DeviceReport], Verdict]) -> Finding | None:
     """Judge every GPU, and report the worst of them."""
     judged = [(gpu.index, *judge(gpu)) for gpu in machine.driver.devices]
     if not judged:
@@ -147,7 +147,7 @@ def _heat(gpu: DeviceReport) -> Verdict:
         return FAIL, f"{figure}; slowed down now{to} ({', '.join(slowed)})", remedy
     if gpu.room is None:
         return UNKNOWN if gpu.temperature is None else PASS, figure, ""
-    status = graded(-gpu.room, -_CLOSE, 0)
+    status = grade_value(-gpu.room, -_CLOSE, 0)
     return status, figure, "" if status == PASS else "Let it cool down; look at the fans"
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.core.metric import format_value
-from harness.doctor.files import found, read, whole
-from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding, graded
+from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding, grade_value
+from harness.doctor.sysfs import find_paths, read_integer, read_text
 from harness.probes.meter import MeterError, Reason
 from harness.probes.rapl import Rapl
-from harness.probes.wallclock import resolution_s
+from harness.probes.wallclock import measure_resolution
 
 if TYPE_CHECKING:
-    from harness.doctor.machine import Machine
+    from harness.doctor.snapshot import Snapshot
 
 _CLOCKS = "sys/devices/system/clocksource/clocksource0"
 # Read with a system call or from a slow device, where tsc and its like are read in place.
@@ -23,9 +23,9 @@ _PARANOID = 2
 _METERS = "sys/class/powercap"
 
 
-def clock(machine: Machine) -> Finding:
+def check_clock(machine: Snapshot) -> Finding:
     """Look at what the kernel tells the time by."""
-    now, others = (read(machine.root, f"{_CLOCKS}/{name}_clocksource") for name in ("current", "available"))
+    now, others = (read_text(machine.root, f"{_CLOCKS}/{name}_clocksource") for name in ("current", "available"))
     if not now:
         return Finding("clock", UNKNOWN, "the kernel does not say what it tells the time by")
     if now not in _SLOW:
@@ -36,18 +36,18 @@ def clock(machine: Machine) -> Finding:
     return Finding("clock", WARN, f"{now}: a reading takes microseconds", remedy)
 
 
-def timer(machine: Machine) -> Finding:
+def check_timer(machine: Snapshot) -> Finding:
     """Measure the smallest step of the clock that times are taken with."""
     del machine
-    step = resolution_s()
-    status = graded(step, *_RESOLUTION)
+    step = measure_resolution()
+    status = grade_value(step, *_RESOLUTION)
     remedy = "See the clock; short steps are timed in blocks of many"
     return Finding("timer", status, f"steps of {format_value(step, 's')}", "" if status == PASS else remedy)
 
 
-def counters(machine: Machine) -> Finding:
+def check_counters(machine: Snapshot) -> Finding:
     """Look whether a process may count its own hardware events."""
-    level = whole(machine.root, "proc/sys/kernel/perf_event_paranoid")
+    level = read_integer(machine.root, "proc/sys/kernel/perf_event_paranoid")
     if level is None:
         return Finding("perf events", UNKNOWN, "the kernel has no perf events")
     figure = f"perf_event_paranoid is {level}"
@@ -57,7 +57,7 @@ def counters(machine: Machine) -> Finding:
     return Finding("perf events", WARN, f"{figure}: no hardware events", remedy)
 
 
-def energy(machine: Machine) -> Finding:
+def check_energy(machine: Snapshot) -> Finding:
     """Look for meters of energy: RAPL of the processor, the power sensors of the GPUs."""
     gpus = [gpu for gpu in machine.driver.devices if gpu.power_w is not None]
     meters = [f"NVML ({len(gpus)} GPUs)"] if gpus else []
@@ -74,14 +74,14 @@ def energy(machine: Machine) -> Finding:
     return Finding("energy", UNKNOWN, f"none: {missing}, no GPU sensor")
 
 
-def supply(machine: Machine) -> Finding:
+def check_supply(machine: Snapshot) -> Finding:
     """Look whether the machine runs on a battery."""
-    folders = [path.removesuffix("/type") for path in found(machine.root, "sys/class/power_supply/*/type")]
+    folders = [path.removesuffix("/type") for path in find_paths(machine.root, "sys/class/power_supply/*/type")]
     # Mice and keyboards report their batteries too.
-    own = [one for one in folders if read(machine.root, f"{one}/scope") != "Device"]
-    drained = [one for one in own if read(machine.root, f"{one}/status") == "Discharging"]
+    own = [one for one in folders if read_text(machine.root, f"{one}/scope") != "Device"]
+    drained = [one for one in own if read_text(machine.root, f"{one}/status") == "Discharging"]
     if not drained:
         return Finding("supply", PASS, "mains" if own else "no battery")
-    charge = whole(machine.root, f"{drained[0]}/capacity")
+    charge = read_integer(machine.root, f"{drained[0]}/capacity")
     figure = "on battery" + ("" if charge is None else f", {charge} % left") + ": the clock is held down"
     return Finding("supply", FAIL, figure, "Connect the power supply")

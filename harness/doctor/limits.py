@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from harness import cgroup
 from harness.core.metric import format_value
-from harness.doctor.files import cores_in, field, read
 from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding
+from harness.doctor.sysfs import parse_cores, read_field, read_text
 
 if TYPE_CHECKING:
-    from harness.doctor.machine import Machine
+    from harness.doctor.snapshot import Snapshot
 
 # What is left for inputs once torch is imported: two workers of a launch take half a gigabyte.
 _MEMORY = (4 << 30, 1 << 30)
@@ -25,10 +25,10 @@ _WHOLE_CORES = {
 }
 
 
-def cores(machine: Machine) -> Finding:
+def check_cores(machine: Snapshot) -> Finding:
     """Look at the cores that may be used, through the limits of a container."""
     usable, quota = len(machine.usable), machine.quota
-    online = len(cores_in(read(machine.root, "sys/devices/system/cpu/online"))) or usable
+    online = len(parse_cores(read_text(machine.root, "sys/devices/system/cpu/online"))) or usable
     container = machine.environment.container
     figure = f"{usable} of {online} can be used" + (f", seen through {container}" if container else "")
     if quota is None:
@@ -41,13 +41,13 @@ def cores(machine: Machine) -> Finding:
     return Finding("cores", FAIL if quota < 1 else WARN, figure, remedy)
 
 
-def memory(machine: Machine) -> Finding:
+def check_memory(machine: Snapshot) -> Finding:
     """Look at the memory that can be had, through the limits of a container."""
-    text = read(machine.root, "proc/meminfo")
-    free, total = (field(text, name) * 1024 for name in ("MemAvailable", "MemTotal"))
+    text = read_text(machine.root, "proc/meminfo")
+    free, total = (read_field(text, name) * 1024 for name in ("MemAvailable", "MemTotal"))
     if not total:
         return Finding("memory", UNKNOWN, "/proc/meminfo does not tell")
-    limit = cgroup.memory(machine.root)
+    limit = cgroup.read_memory_limit(machine.root)
     bounded = limit is not None and limit[0] < total
     if limit is not None and bounded:
         total, free = limit[0], min(free, limit[1])
@@ -59,7 +59,7 @@ def memory(machine: Machine) -> Finding:
     return Finding("memory", status, figure, "" if status == PASS else remedy)
 
 
-def disk(machine: Machine) -> Finding:
+def check_disk(machine: Snapshot) -> Finding:
     """Look at the free space where runs are written."""
     folder = machine.results.absolute()
     place = next(one for one in (folder, *folder.parents) if one.is_dir())

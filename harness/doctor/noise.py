@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
-from harness.analysis.ratio import log_ratio
-from harness.analysis.rounds import round_logs
+from harness.analysis.pairing import compute_round_logs
+from harness.analysis.ratio import estimate_log_ratio
 from harness.core.metric import PRIMARY
 from harness.core.trial import OK
 
@@ -51,7 +51,7 @@ class Noise:
     unpaired: Interval
 
 
-def noise_of(run: Run) -> Noise:
+def estimate_noise(run: Run) -> Noise:
     """Return the noise that a complete run of one pair of twins shows.
 
     Raises:
@@ -63,23 +63,23 @@ def noise_of(run: Run) -> Noise:
     ours, theirs = ([trial for trial in run.trials if trial.case == planned.case] for planned in twins)
     if failed := next((trial for trial in (*ours, *theirs) if trial.status != OK), None):
         raise ValueError(f"{failed.case.id} {failed.status}: {failed.message}")
-    paired, unpaired = (log_ratio(theirs, ours, PRIMARY, paired=paired) for paired in (True, False))
+    paired, unpaired = (estimate_log_ratio(theirs, ours, PRIMARY, paired=paired) for paired in (True, False))
     if paired is None or unpaired is None:
         raise ValueError("the twins have no times in common rounds")
-    logs = [round_logs(trials, PRIMARY) for trials in (ours, theirs)]
+    logs = [compute_round_logs(trials, PRIMARY) for trials in (ours, theirs)]
     return Noise(
         cases=(ours[0].case.implementation, theirs[0].case.implementation),
         launches=len(logs[0]),
         rounds=sum(map(len, logs[0].values())),
-        launch=spread([[statistics.median(rounds.values()) for rounds in side.values()] for side in logs]),
-        round=spread([list(rounds.values()) for side in logs for rounds in side.values()]),
-        sample=spread(_turns([*ours, *theirs])),
+        launch=estimate_spread([[statistics.median(rounds.values()) for rounds in side.values()] for side in logs]),
+        round=estimate_spread([list(rounds.values()) for side in logs for rounds in side.values()]),
+        sample=estimate_spread(_turns([*ours, *theirs])),
         paired=paired,
         unpaired=unpaired,
     )
 
 
-def spread(groups: Iterable[Sequence[float]]) -> float:
+def estimate_spread(groups: Iterable[Sequence[float]]) -> float:
     """Return the standard deviation within groups, from the median distance of two values of a group.
 
     It needs no centre, so that groups of a few values do not look tighter than they are, and a quarter of the values

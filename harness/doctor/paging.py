@@ -6,21 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.core.metric import format_value
-from harness.doctor.files import field, read, whole
 from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding
+from harness.doctor.sysfs import read_field, read_integer, read_text
 
 if TYPE_CHECKING:
-    from harness.doctor.machine import Machine
+    from harness.doctor.snapshot import Snapshot
 
 _HUGE = "sys/kernel/mm/transparent_hugepage/enabled"
 _LAYOUT = "proc/sys/kernel/randomize_va_space"
 _NOT_RANDOM = 0x0040000  # ADDR_NO_RANDOMIZE, personality(2)
 
 
-def swap(machine: Machine) -> Finding:
+def check_swap(machine: Snapshot) -> Finding:
     """Look for memory on disk, and for pages that move right now."""
-    text = read(machine.root, "proc/meminfo")
-    size, free = (field(text, name) * 1024 for name in ("SwapTotal", "SwapFree"))
+    text = read_text(machine.root, "proc/meminfo")
+    size, free = (read_field(text, name) * 1024 for name in ("SwapTotal", "SwapFree"))
     moved = machine.after.swapped - machine.before.swapped
     if not size:
         return Finding("swap", PASS, "none")
@@ -30,9 +30,9 @@ def swap(machine: Machine) -> Finding:
     return Finding("swap", FAIL if moved else WARN, figure, "Free some memory, then: sudo swapoff -a")
 
 
-def huge_pages(machine: Machine) -> Finding:
+def check_huge_pages(machine: Snapshot) -> Finding:
     """Look whether the kernel gives huge pages by luck."""
-    match = re.search(r"\[(\w+)\]", read(machine.root, _HUGE))
+    match = re.search(r"\[(\w+)\]", read_text(machine.root, _HUGE))
     if not match:
         return Finding("huge pages", UNKNOWN, "the kernel has no transparent huge pages")
     if match[1] != "always":
@@ -41,10 +41,10 @@ def huge_pages(machine: Machine) -> Finding:
     return Finding("huge pages", WARN, figure, f"echo madvise | sudo tee /{_HUGE}")
 
 
-def layout(machine: Machine) -> Finding:
+def check_layout(machine: Snapshot) -> Finding:
     """Look whether every launch has an address layout of its own."""
-    value = whole(machine.root, _LAYOUT)
-    personality = read(machine.root, "proc/self/personality")
+    value = read_integer(machine.root, _LAYOUT)
+    personality = read_text(machine.root, "proc/self/personality")
     if personality and int(personality, 16) & _NOT_RANDOM:
         figure = "not random here: all launches share one address layout"
         return Finding("ASLR", FAIL, figure, "Start bench without setarch -R, outside a debugger")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.doctor.finding import FAIL, PASS, UNKNOWN, WARN, Finding
 
 if TYPE_CHECKING:
-    from harness.doctor.machine import Machine
+    from harness.doctor.snapshot import Snapshot
 
 _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # These reach the workers whatever --threads says.
@@ -26,7 +26,7 @@ _PLACEMENT = (
 )
 
 
-def torch(machine: Machine) -> Finding:
+def check_torch(machine: Snapshot) -> Finding:
     """Look whether torch's build fits the GPUs and their driver."""
     here = machine.environment
     version, built, known = here.packages["torch"], here.torch_cuda, machine.driver.cuda
@@ -45,7 +45,7 @@ def torch(machine: Machine) -> Finding:
     return Finding("torch", PASS, figure)
 
 
-def triton(machine: Machine) -> Finding:
+def check_triton(machine: Snapshot) -> Finding:
     """Look whether triton is the version that torch was built with."""
     version, wanted = machine.environment.packages["triton"], machine.triton_wanted
     if not version:
@@ -53,12 +53,12 @@ def triton(machine: Machine) -> Finding:
         return Finding("triton", WARN, "not installed: its implementations are left out", remedy)
     if not wanted:
         return Finding("triton", PASS, f"{version}; this build of torch asks for none")
-    if fits(version, wanted):
+    if matches_version(version, wanted):
         return Finding("triton", PASS, f"{version}, as torch asks for")
     return Finding("triton", WARN, f"{version}, and torch asks for {wanted}", f"pip install 'triton{wanted}'")
 
 
-def threads(machine: Machine) -> Finding:
+def check_threads(machine: Snapshot) -> Finding:
     """Look for settings of threads that this shell hands on, and that a run would not show."""
     cores = str(len(machine.usable))
     set_here = {name: machine.variables[name] for name in (*_COUNTS, *_PLACEMENT) if name in machine.variables}
@@ -70,7 +70,7 @@ def threads(machine: Machine) -> Finding:
     return Finding("threads", WARN, figure, remedy)
 
 
-def checkout(machine: Machine) -> Finding:
+def check_checkout(machine: Snapshot) -> Finding:
     """Look whether a commit stands for what is measured."""
     commit, dirty = machine.environment.git_commit[:12], machine.environment.git_dirty
     if not commit:
@@ -80,7 +80,7 @@ def checkout(machine: Machine) -> Finding:
     return Finding("checkout", WARN, f"{commit}, with changes that no commit has", "git commit, or git stash")
 
 
-def fits(version: str, wanted: str) -> bool:
+def matches_version(version: str, wanted: str) -> bool:
     """Return whether a version is the one asked for, as ``==3.7.1`` or ``~=3.8.0``; other rules are taken as met."""
     asked = wanted.partition(",")[0]
     exact = version.partition("+")[0]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.comparison import REGRESSIONS
 from harness.core.suite import Policy
-from harness.formats.changes import commit_name
+from harness.formats.changes import format_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.analysis.history import Step
+    from harness.analysis.history import LevelChange
     from harness.core.case import Case
 
 
@@ -38,27 +38,35 @@ _OPTIONS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 
-def run_command(case: Case, policy: Policy, baseline: str = "") -> str:
+def write_run_command(case: Case, policy: Policy, baseline: str = "") -> str:
     """Return the ``bench run`` of a case beside its baseline, with what of the policy is not as it is by default."""
     implementations = ",".join(dict.fromkeys(filter(None, (baseline, case.implementation))))
-    words = ["bench", "run", case.workload, "--impl", implementations, *axis_words(case), *_policy_words(policy)]
+    words = [
+        "bench",
+        "run",
+        case.workload,
+        "--impl",
+        implementations,
+        *write_axis_options(case),
+        *_policy_words(policy),
+    ]
     return shlex.join(words)
 
 
-def can_be_bisected(step: Step) -> bool:
+def can_be_bisected(step: LevelChange) -> bool:
     """Whether it is for the worse, and there are commits between the two points that could be measured."""
     between = step.before.commit != step.after.commit and step.direction in REGRESSIONS
     return between and all(point.known and not point.dirty for point in (step.before, step.after))
 
 
-def bisect_command(case: Case, step: Step) -> str:
+def write_bisect_command(case: Case, step: LevelChange) -> str:
     """Return the ``bench bisect`` that finds the commit."""
-    commits = f"{commit_name(step.before)}..{commit_name(step.after)}"
-    words = [case.workload, "--impl", case.implementation, *axis_words(case), "--against", commits]
+    commits = f"{format_commit(step.before)}..{format_commit(step.after)}"
+    words = [case.workload, "--impl", case.implementation, *write_axis_options(case), "--against", commits]
     return shlex.join(["bench", "bisect", *words])
 
 
-def axis_words(case: Case) -> list[str]:
+def write_axis_options(case: Case) -> list[str]:
     """Return the options that choose the point of a case."""
     return [word for name, value in case.point for word in (f"--{name.replace('_', '-')}", str(value).lower())]
 

@@ -19,7 +19,7 @@ from harness.formats.exported import Exported
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.analysis.rows import GroupTable, Row
+    from harness.analysis.rows import GroupTable, ResultRow
     from harness.core.measurement import Measurement
     from harness.core.run import Run
 
@@ -32,7 +32,7 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
+def write_csv(run: Run, tables: Sequence[GroupTable]) -> Exported:
     """Return a run as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
@@ -40,11 +40,11 @@ def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
     for table in tables:
         for row in table.rows:
             for line in _lines(run.id, row):
-                writer.writerow({column: cell(value) for column, value in line.items()})
+                writer.writerow({column: write_cell(value) for column, value in line.items()})
     return Exported(out.getvalue())
 
 
-def _lines(run_id: str, row: Row) -> Iterator[dict[str, Any]]:
+def _lines(run_id: str, row: ResultRow) -> Iterator[dict[str, Any]]:
     case = row.case
     named = {
         "run_id": run_id,
@@ -76,13 +76,13 @@ def _values(found: Measurement) -> dict[str, Any]:
     }
 
 
-def _ratio(row: Row) -> dict[str, Any]:
+def _ratio(row: ResultRow) -> dict[str, Any]:
     if not row.ratio:
         return {}
     return {"ratio": row.ratio.value, "ratio_ci_low": row.ratio.ci_low, "ratio_ci_high": row.ratio.ci_high}
 
 
-def cell(value: Any) -> Any:
+def write_cell(value: Any) -> Any:
     """Return a value as it may stand in a file that a spreadsheet opens: finite or empty, on one line, no formula."""
     if isinstance(value, float):
         return value if math.isfinite(value) else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.analysis.rows import Row
+    from harness.analysis.rows import ResultRow
 
 
 @dataclass(frozen=True)
@@ -14,4 +14,4 @@ class Exported:
     """A run in another form, and the rows that the form has no place for."""
 
     text: str
-    left_out: tuple[Row, ...] = ()
+    left_out: tuple[ResultRow, ...] = ()

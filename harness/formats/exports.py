@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.rows import result_tables
-from harness.core.errors import UsageError, unknown
+from harness.analysis.rows import build_result_tables
+from harness.core.errors import UsageError, make_unknown_error
 from harness.formats import csv_table, json_document, markdown, pytest_benchmark, pytorch_v3
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from harness.formats.exported import Exported
 
 FORMATS: dict[str, Callable[[Run, Sequence[GroupTable]], Exported]] = {
-    "csv": csv_table.write,
-    "json": json_document.write,
-    "markdown": markdown.write,
-    pytest_benchmark.TOOL: pytest_benchmark.write,
-    "pytorch-v3": pytorch_v3.write,
+    "csv": csv_table.write_csv,
+    "json": json_document.write_document,
+    "markdown": markdown.write_markdown,
+    pytest_benchmark.TOOL: pytest_benchmark.write_pytest_benchmark,
+    "pytorch-v3": pytorch_v3.write_records,
 }
 
 
-def export(run: Run, name: str) -> Exported:
+def export_run(run: Run, name: str) -> Exported:
     """Return a run in the form of that name.
 
     Raises:
         UsageError: there is no such form, or no case that it could show.
     """
     if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
-    tables = result_tables(run)
+        raise make_unknown_error("format", name, FORMATS)
+    tables = build_result_tables(run)
     exported = FORMATS[name](run, tables)
     if sum(len(table.rows) for table in tables) == len(exported.left_out):
         raise UsageError(f"{run.folder} has no case with a result that {name} could show")
@@ -57,7 +57,7 @@ def check_savable(path: Path) -> None:
         raise UsageError(f"cannot write to {path}: permission denied")
 
 
-def save(content: bytes, path: Path) -> None:
+def save_file(content: bytes, path: Path) -> None:
     """Write a file under another name first: a reader sees the old content or the new.
 
     What is no plain file (a device, a pipe) is written to as it is.

@@ -8,15 +8,15 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Group, PlannedCase
-from harness.core.errors import UsageError, unknown
+from harness.core.errors import UsageError, make_unknown_error
 from harness.core.run import Run
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Mode, Policy
-from harness.core.trial import Launch, utc_now
+from harness.core.trial import Launch, format_utc_now
 from harness.formats import google_benchmark, pytest_benchmark
-from harness.store.write import create_run, new_run_id, write_tables
+from harness.store.write import create_run, make_run_id, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from harness.core.case import Case
     from harness.core.environment import Environment
     from harness.core.trial import Trial
-    from harness.formats.found import Found
+    from harness.formats.foreign import ForeignFile
 
 AUTO = "auto"
 # By name: the key that only documents of the tool have, and who reads them.
-READERS: dict[str, tuple[str, Callable[[dict[str, Any]], Found]]] = {
-    pytest_benchmark.TOOL: ("machine_info", pytest_benchmark.read),
-    google_benchmark.TOOL: ("context", google_benchmark.read),
+READERS: dict[str, tuple[str, Callable[[dict[str, Any]], ForeignFile]]] = {
+    pytest_benchmark.TOOL: ("machine_info", pytest_benchmark.read_pytest_benchmark),
+    google_benchmark.TOOL: ("context", google_benchmark.read_google_benchmark),
 }
 # Ten thousand benchmarks with their raw values take less; what is larger is something else, and takes all memory.
 _LARGEST = 100 << 20
@@ -54,7 +54,7 @@ def import_files(paths: Sequence[Path], results: Path, tool: str, command: Itera
         UsageError: a file cannot be read or believed, or the files are not of one benchmark on one machine.
     """
     if tool not in (AUTO, *READERS):
-        raise unknown("format", tool, (AUTO, *READERS))
+        raise make_unknown_error("format", tool, (AUTO, *READERS))
     contents = [_content(path) for path in paths]
     _all_different(paths, contents)
     found = [_read(path, content, tool) for path, content in zip(paths, contents, strict=True)]
@@ -90,7 +90,7 @@ def _all_different(paths: Sequence[Path], contents: Sequence[bytes]) -> None:
             raise UsageError(f"{path} holds the same as {first}: each file must be a launch of its own")
 
 
-def _read(path: Path, content: bytes, tool: str) -> Found:
+def _read(path: Path, content: bytes, tool: str) -> ForeignFile:
     """Read a document by the tool that is named, or the one whose form it has."""
     try:
         data = _document(content)
@@ -114,7 +114,7 @@ def _document(content: bytes) -> Any:
         raise ValueError(f"not JSON: {reason}") from None
 
 
-def _one_place(paths: Sequence[Path], found: Sequence[Found]) -> Environment:
+def _one_place(paths: Sequence[Path], found: Sequence[ForeignFile]) -> Environment:
     """Return the environment that all files share.
 
     Raises:
@@ -163,11 +163,11 @@ def _store(
     """Write the run; its start is that of the first launch, so that it takes its place in a history."""
     groups, name = _groups(trials), "-".join(dict.fromkeys(trial.case.workload for trial in trials))
     description = RunDescription(
-        new_run_id(name),
+        make_run_id(name),
         groups,
         policy,
         environment,
-        started_at=min((launch.started_at for launch in launches if launch.started_at), default=utc_now()),
+        started_at=min((launch.started_at for launch in launches if launch.started_at), default=format_utc_now()),
         command=tuple(command),
         tags={"imported": tool},
         launches=tuple(launches),
@@ -175,14 +175,14 @@ def _store(
     folder = create_run(results, description)
     try:
         run = Run(folder, description, tuple(trials))
-        write_tables(run, summarise(groups, trials), COMPLETE)
+        write_tables(run, summarize_trials(groups, trials), COMPLETE)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
 
 
-def _notes(found: Sequence[Found]) -> tuple[str, ...]:
+def _notes(found: Sequence[ForeignFile]) -> tuple[str, ...]:
     notes = dict.fromkeys(one.note for one in found if one.note)
     if len(found) < _ENOUGH:
         files = "one file is one launch" if len(found) == 1 else f"{len(found)} files are {len(found)} launches"

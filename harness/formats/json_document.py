@@ -7,13 +7,13 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.core.environment import environment_to_json
+from harness.core.environment import write_environment
 from harness.formats.exported import Exported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.rows import GroupTable, Row
+    from harness.analysis.rows import GroupTable, ResultRow
     from harness.core.run import Run
     from harness.core.trial import Trial
 
@@ -21,21 +21,21 @@ VERSION = 1
 _ELSEWHERE = ("plan", "environment")
 
 
-def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
+def write_document(run: Run, tables: Sequence[GroupTable]) -> Exported:
     """Return what a run was, where it was measured, and its rows by group."""
     document = {
         "format": "benchwright-run",
         "version": VERSION,
         "run": {key: value for key, value in run.description.to_json().items() if key not in _ELSEWHERE},
-        "environment": environment_to_json(run.environment),
+        "environment": write_environment(run.environment),
         "groups": [_group(run, table) for table in tables],
     }
-    return Exported(to_json(document))
+    return Exported(dump_json(document))
 
 
-def to_json(document: Any) -> str:
+def dump_json(document: Any) -> str:
     """Write a document; NaN and infinities, which JSON does not have, become null."""
-    return json.dumps(finite(document), indent=1, allow_nan=False) + "\n"
+    return json.dumps(replace_infinities(document), indent=1, allow_nan=False) + "\n"
 
 
 def _group(run: Run, table: GroupTable) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _group(run: Run, table: GroupTable) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, trials: Sequence[Trial]) -> dict[str, Any]:
+def _row(row: ResultRow, trials: Sequence[Trial]) -> dict[str, Any]:
     named = ("n", "launches", "median", "ci_low", "ci_high", "unit", "provenance")
     return {
         "case": row.case.id,
@@ -72,12 +72,12 @@ def _row(row: Row, trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def finite(value: Any) -> Any:
+def replace_infinities(value: Any) -> Any:
     """Replace NaN and infinities by null, which JSON has."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: replace_infinities(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [replace_infinities(item) for item in value]
     return value

@@ -6,18 +6,18 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from harness.formats.sentence import sentence
+from harness.formats.wording import describe_comparison
 
 if TYPE_CHECKING:
-    from harness.analysis.compare import Report
-    from harness.analysis.gate import Decision
+    from harness.analysis.compare import RunComparison
+    from harness.analysis.decision import Decision
     from harness.core.comparison import Comparison
 
 # What XML 1.0 has no way to write, not even escaped.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(report: Report, decision: Decision) -> str:
+def write_junit(report: RunComparison, decision: Decision) -> str:
     """Return a test case for each comparison: failed, an error where there was no base, or skipped while undecided."""
     suite = ElementTree.Element("testsuite", name="benchwright", tests=str(len(report.rows)))
     suite.set("failures", str(len(decision.regressed)))
@@ -36,7 +36,7 @@ def write_junit(report: Report, decision: Decision) -> str:
 
 
 def _child(case: ElementTree.Element, kind: str, row: Comparison) -> None:
-    ElementTree.SubElement(case, kind, message=_xml(sentence(row)), type=row.verdict)
+    ElementTree.SubElement(case, kind, message=_xml(describe_comparison(row)), type=row.verdict)
 
 
 def _xml(text: str) -> str:

@@ -12,30 +12,30 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from harness.core.case import Case, describe
+from harness.core.case import Case, describe_point
 from harness.core.metric import PRIMARY
-from harness.core.text import clean
+from harness.core.text import clean_text
 from harness.core.trial import OK, Sample
 from harness.formats.exported import Exported
-from harness.formats.found import (
+from harness.formats.foreign import (
     UNKNOWN,
-    Found,
-    count,
-    fields,
-    moment,
-    objects,
-    scalar,
-    seconds,
-    slug,
-    text,
-    timed,
+    ForeignFile,
+    make_slug,
+    make_timed_trial,
+    read_count,
+    read_fields,
+    read_line,
+    read_moment,
+    read_objects,
+    read_scalar,
+    read_seconds,
 )
-from harness.formats.json_document import to_json
+from harness.formats.json_document import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.rows import GroupTable, Row
+    from harness.analysis.rows import GroupTable, ResultRow
     from harness.core.axis import Scalar
     from harness.core.environment import Environment
     from harness.core.run import Run
@@ -51,7 +51,7 @@ _OPAQUE = "UNSERIALIZABLE["
 _BARE = "some benchmarks come without raw values, and have one value a file; --benchmark-save-data keeps them"
 
 
-def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
+def write_pytest_benchmark(run: Run, tables: Sequence[GroupTable]) -> Exported:
     """Return the cases that have times, as ``pytest-benchmark compare`` reads them."""
     rows = [(row, _times(run, row)) for table in tables for row in table.rows]
     document = {
@@ -68,34 +68,36 @@ def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
         "datetime": run.description.started_at,
         "version": _VERSION,
     }
-    return Exported(to_json(document), tuple(row for row, times in rows if not times))
+    return Exported(dump_json(document), tuple(row for row, times in rows if not times))
 
 
-def read(data: dict[str, Any]) -> Found:
+def read_pytest_benchmark(data: dict[str, Any]) -> ForeignFile:
     """Read a document.
 
     Raises:
         ValueError: it does not have the form of one.
     """
-    benchmarks = objects(data["benchmarks"], "benchmarks")
-    trials = [_trial(_case(benchmark), fields(benchmark.get("stats"))) for benchmark in benchmarks]
-    bare = not all(fields(benchmark.get("stats")).get("data") for benchmark in benchmarks)
+    benchmarks = read_objects(data["benchmarks"], "benchmarks")
+    trials = [_trial(_case(benchmark), read_fields(benchmark.get("stats"))) for benchmark in benchmarks]
+    bare = not all(read_fields(benchmark.get("stats")).get("data") for benchmark in benchmarks)
     twice = [name for name, times in Counter(trial.case.id for trial in trials).items() if times > 1]
     if twice:
         raise ValueError(f"two benchmarks are {twice[0]}")
-    return Found(TOOL, _environment(data), tuple(trials), moment(data.get("datetime")), note=_BARE if bare else "")
+    return ForeignFile(
+        TOOL, _environment(data), tuple(trials), read_moment(data.get("datetime")), note=_BARE if bare else ""
+    )
 
 
-def _times(run: Run, row: Row) -> list[float]:
+def _times(run: Run, row: ResultRow) -> list[float]:
     if row.status != OK:
         return []
     trials = [trial for trial in run.trials if trial.case == row.case]
     return [sample.value for trial in trials for sample in trial.samples if sample.metric == PRIMARY]
 
 
-def _benchmark(row: Row, times: list[float]) -> dict[str, Any]:
+def _benchmark(row: ResultRow, times: list[float]) -> dict[str, Any]:
     case = row.case
-    param = describe(case.point) if case.point else None
+    param = describe_point(case.point) if case.point else None
     name = case.implementation if param is None else f"{case.implementation}[{param}]"
     return {
         "group": case.group,
@@ -150,38 +152,40 @@ def _machine_info(machine: Environment) -> dict[str, Any]:
 
 
 def _environment(data: dict[str, Any]) -> Environment:
-    machine, commit = fields(data.get("machine_info")), fields(data.get("commit_info"))
-    cpu, revision = fields(machine.get("cpu")), text(commit.get("id"))
-    packages = {text(name): text(version) for name, version in fields(machine.get("packages")).items()}
+    machine, commit = read_fields(data.get("machine_info")), read_fields(data.get("commit_info"))
+    cpu, revision = read_fields(machine.get("cpu")), read_line(commit.get("id"))
+    packages = {read_line(name): read_line(version) for name, version in read_fields(machine.get("packages")).items()}
     return replace(
         UNKNOWN,
-        host=text(machine.get("node")),
-        kernel=text(machine.get("release")),
-        cpu_model=text(cpu.get("brand_raw")) or text(machine.get("processor")),
-        cpus_online=count(cpu.get("count")),
-        cpus_usable=count(cpu.get("count")),
-        python=text(machine.get("python_version")),
-        packages={"torch": "", **packages, TOOL: text(data.get("version"))},
+        host=read_line(machine.get("node")),
+        kernel=read_line(machine.get("release")),
+        cpu_model=read_line(cpu.get("brand_raw")) or read_line(machine.get("processor")),
+        cpus_online=read_count(cpu.get("count")),
+        cpus_usable=read_count(cpu.get("count")),
+        python=read_line(machine.get("python_version")),
+        packages={"torch": "", **packages, TOOL: read_line(data.get("version"))},
         git_commit=revision if re.fullmatch("[0-9a-f]{7,64}", revision) else "",
         git_dirty=commit.get("dirty") is True,
     )
 
 
 def _case(benchmark: dict[str, Any]) -> Case:
-    name = text(benchmark.get("fullname")) or text(benchmark.get("name"))
+    name = read_line(benchmark.get("fullname")) or read_line(benchmark.get("name"))
     if not name:
         raise ValueError("a benchmark has no name")
-    param = text(benchmark.get("param"))
+    param = read_line(benchmark.get("param"))
     bare = name.removesuffix(f"[{param}]")
     module, _, function = bare.partition("::") if "::" in bare else ("", "", bare)
-    return Case(slug(PurePosixPath(module).stem) or "pytest", clean(function) or name, _point(benchmark, param))
+    return Case(
+        make_slug(PurePosixPath(module).stem) or "pytest", clean_text(function) or name, _point(benchmark, param)
+    )
 
 
 def _point(benchmark: dict[str, Any], param: str) -> tuple[tuple[str, Scalar], ...]:
-    params = fields(benchmark.get("params"))
+    params = read_fields(benchmark.get("params"))
     if any(_OPAQUE in str(value) for value in params.values()) or (param and not params):
         return (("param", param),)
-    return tuple((clean(name), scalar(value)) for name, value in params.items())
+    return tuple((clean_text(name), read_scalar(value)) for name, value in params.items())
 
 
 def _trial(case: Case, stats: dict[str, Any]) -> Trial:
@@ -189,7 +193,7 @@ def _trial(case: Case, stats: dict[str, Any]) -> Trial:
     data = stats.get("data") or [stats.get("median", stats.get("mean"))]
     if not isinstance(data, list):
         raise ValueError(f"the values of {case.id} are no list")
-    return timed(case, _in_turns([seconds(value, f"a value of {case.id}") for value in data]))
+    return make_timed_trial(case, _in_turns([read_seconds(value, f"a value of {case.id}") for value in data]))
 
 
 def _in_turns(values: list[float]) -> list[Sample]:

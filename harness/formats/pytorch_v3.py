@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.trial import OK
 from harness.formats.exported import Exported
-from harness.formats.json_document import to_json
+from harness.formats.json_document import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.rows import GroupTable, Row
+    from harness.analysis.rows import GroupTable, ResultRow
     from harness.core.case import Case
     from harness.core.measurement import Measurement
     from harness.core.run import Run
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 _GIB = 1 << 30
 
 
-def write(run: Run, tables: Sequence[GroupTable]) -> Exported:
+def write_records(run: Run, tables: Sequence[GroupTable]) -> Exported:
     """Return the records of every case that has a result."""
     rows = [row for table in tables for row in table.rows]
     records = [_record(run, row.case, found) for row in rows if _has_result(row) for found in row.measurements.values()]
     kept = [record for record in records if record["metric"]["benchmark_values"]]
-    return Exported(to_json(kept), tuple(row for row in rows if not _has_result(row)))
+    return Exported(dump_json(kept), tuple(row for row in rows if not _has_result(row)))
 
 
-def _has_result(row: Row) -> bool:
+def _has_result(row: ResultRow) -> bool:
     return row.status == OK and bool(row.measurements)
 
 

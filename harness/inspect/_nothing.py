@@ -8,5 +8,5 @@ import triton
 
 
 @triton.jit
-def nothing():
+def do_nothing():
     """Do nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.core.errors import unknown
+from harness.core.errors import make_unknown_error
 
 # A multiprocessor of NVIDIA's and a compute unit of AMD's CDNA have four partitions alike, each with 512 registers for
 # every lane of its warps, handed out by eight. NVIDIA: 64 Ki registers of 32 bits in four partitions of 32 lanes, by
@@ -94,7 +94,7 @@ ARCHITECTURES = {
 }
 
 
-def architectures(text: str) -> tuple[str, ...]:
+def parse_architectures(text: str) -> tuple[str, ...]:
     """Return the names in a comma-separated list.
 
     Raises:
@@ -103,5 +103,5 @@ def architectures(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
     for name in names:
         if name not in ARCHITECTURES:
-            raise unknown("architecture", name, ARCHITECTURES)
+            raise make_unknown_error("architecture", name, ARCHITECTURES)
     return names

@@ -14,7 +14,7 @@ import triton  # noqa: F401 -- before content is imported with stand-ins, which 
 
 from harness.catalog import load_catalog
 from harness.core.trial import ERROR, OK, SKIPPED
-from harness.inspect.compiler import made_of, warm_up
+from harness.inspect.compiler import compile_kernel, warm_up_compiler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,9 @@ def _made(kernel: Kernel | Exception, arch: str, ready: set[str]) -> dict[str, A
         if isinstance(kernel, Exception):
             raise kernel
         if arch not in ready:
-            warm_up(arch)
+            warm_up_compiler(arch)
             ready.add(arch)
-        return {"status": OK, "message": "", **made_of(kernel, arch)}
+        return {"status": OK, "message": "", **compile_kernel(kernel, arch)}
     except _UnsupportedError as why:
         return {"status": SKIPPED, "message": str(why)}
     except Exception as error:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from harness.core.workload import Kernel
 from harness.inspect.architectures import ARCHITECTURES
 from harness.inspect.machine_code import (
-    instructions_of_amdgcn,
-    instructions_of_sass,
-    matrix_instructions,
-    mix,
-    usage_from_amdgcn,
-    usage_from_ptxas,
+    count_amdgcn_instructions,
+    count_matrix_instructions,
+    count_sass_instructions,
+    format_mix,
+    parse_amdgcn_usage,
+    parse_ptxas_usage,
 )
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ _ALIGNMENT = 16  # what Triton's launcher looks for, in bytes of a pointer and i
 _BINARIES = ("cubin", "hsaco")
 
 
-def warm_up(architecture: str) -> None:
+def warm_up_compiler(architecture: str) -> None:
     """Compile a kernel that does nothing, so that the next one's time is its own."""
-    from harness.inspect._nothing import nothing
+    from harness.inspect._nothing import do_nothing
 
-    _compile(Kernel(nothing, {}), architecture)
+    _compile(Kernel(do_nothing, {}), architecture)
 
 
-def made_of(kernel: Kernel, architecture: str) -> dict[str, Any]:
+def compile_kernel(kernel: Kernel, architecture: str) -> dict[str, Any]:
     """Compile a kernel, and return its metrics, the hash of its machine code, and its instructions."""
     made, log, seconds = _compile(kernel, architecture)
     code = next(made.asm[form] for form in _BINARIES if form in made.asm)
     if "cubin" in made.asm:
-        usage, counts = usage_from_ptxas(log), instructions_of_sass(_disassembled(code))
+        usage, counts = parse_ptxas_usage(log), count_sass_instructions(_disassembled(code))
     else:
-        usage, counts = usage_from_amdgcn(made.asm["amdgcn"]), instructions_of_amdgcn(made.asm["amdgcn"])
+        usage, counts = parse_amdgcn_usage(made.asm["amdgcn"]), count_amdgcn_instructions(made.asm["amdgcn"])
     shared, warps = usage.static_shared + made.metadata.shared, made.metadata.num_warps
     tensor_memory = getattr(made.metadata, "tmem_size", 0)
     occupancy = ARCHITECTURES[architecture].occupancy(warps, usage.registers, shared, tensor_memory)
@@ -55,12 +55,17 @@ def made_of(kernel: Kernel, architecture: str) -> dict[str, Any]:
         **_shares(counts),
         "compile_time": seconds,
     }
-    return {"metrics": metrics, "sha256": hashlib.sha256(code).hexdigest(), "instructions": mix(counts), "log": log}
+    return {
+        "metrics": metrics,
+        "sha256": hashlib.sha256(code).hexdigest(),
+        "instructions": format_mix(counts),
+        "log": log,
+    }
 
 
 def _shares(counts: Counter[str]) -> dict[str, float]:
     total = counts.total()
-    return {"instructions": total, "tensor_core_share": matrix_instructions(counts) / max(total, 1)}
+    return {"instructions": total, "tensor_core_share": count_matrix_instructions(counts) / max(total, 1)}
 
 
 def _compile(kernel: Kernel, architecture: str) -> tuple[Any, str, float]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import UsageError
-from harness.core.metric import metric_of
+from harness.core.metric import find_metric
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import COMPILED, Policy
-from harness.core.trial import Launch, Sample, Status, Trial, utc_now
-from harness.detect import detect
-from harness.inspect.remote import replies
-from harness.plan import chosen, points
+from harness.core.trial import Launch, Sample, Status, Trial, format_utc_now
+from harness.detect import detect_environment
+from harness.inspect.compiler_process import compile_all
+from harness.plan import choose_implementations, expand_points
 from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from harness.store.write import append_event, create_run, make_run_id, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ OWN = ("arch", "kernel")
 _POLICY = Policy(launches=1, device="none", threads=1, mode=COMPILED)
 
 
-def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]) -> Iterator[Trial]:
+def inspect_kernels(catalog: Catalog, selection: Selection, architectures: Sequence[str]) -> Iterator[Trial]:
     """Compile every kernel of a selection for every architecture, and yield what came of each.
 
     Raises:
@@ -43,7 +43,7 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
     workload = catalog.workload(selection.workload)
     if taken := [axis.name for axis in workload.axes if axis.name in OWN]:
         raise UsageError(f"the axis '{taken[0]}' has the name of an axis of bench inspect; it needs another")
-    wanted = chosen(catalog, selection)
+    wanted = choose_implementations(catalog, selection)
     declaring = [one.name for one in wanted if one.kernels]
     if not declaring or (selection.implementations and len(declaring) < len(wanted)):
         silent = ", ".join(one.name for one in wanted if not one.kernels)
@@ -56,7 +56,7 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
         "items": [{"implementation": name, "params": params} for params in questions for name in declaring],
     }
     found = False
-    for reply in replies(request):
+    for reply in compile_all(request):
         found = True
         yield _trial(workload.name, reply)
     if not found:
@@ -64,14 +64,14 @@ def inspect(catalog: Catalog, selection: Selection, architectures: Sequence[str]
 
 
 def _settled(workload: Workload, selection: Selection) -> Iterator[Params]:
-    for params in points(workload, selection):
+    for params in expand_points(workload, selection):
         try:
             yield workload.settle(params)
         except ValueError as error:
             raise UsageError(f"nothing to inspect: {error}") from None
 
 
-def keep(
+def keep_inspection(
     trials: Sequence[Trial],
     results: Path,
     baseline: str,
@@ -91,20 +91,20 @@ def keep(
         groups.setdefault(trial.case.group, []).append(PlannedCase(trial.case))
     plan = [Group(name, baseline, tuple(cases)) for name, cases in groups.items()]
     description = RunDescription(
-        new_run_id(f"inspect-{trials[0].case.workload}"),
+        make_run_id(f"inspect-{trials[0].case.workload}"),
         tuple(plan),
         _POLICY,
-        _of_compiler(detect()),
+        _of_compiler(detect_environment()),
         command=tuple(command),
         tags=tags,
         sources=tuple(sources),
     )
     folder = create_run(results, description)
-    append(folder, Launch(0, utc_now(), {}))
+    append_event(folder, Launch(0, format_utc_now(), {}))
     for trial in trials:
-        append(folder, trial)
+        append_event(folder, trial)
     run = read_run(folder)
-    write_tables(run, summarise(run.groups, run.trials), COMPLETE)
+    write_tables(run, summarize_trials(run.groups, run.trials), COMPLETE)
     return read_run(folder)
 
 
@@ -124,13 +124,13 @@ def _trial(workload: str, reply: dict[str, Any]) -> Trial:
     case = Case(workload, reply["implementation"], (*reply["params"].items(), *own))
     provenance = f"compiled: sha256 {reply.get('sha256', '')}"
     found = reply.get("metrics", {})
-    samples = [Sample(metric_of(name).name, float(value), provenance=provenance) for name, value in found.items()]
+    samples = [Sample(find_metric(name).name, float(value), provenance=provenance) for name, value in found.items()]
     return Trial(
         case,
         0,
         Status(reply["status"]),
         reply["message"],
-        utc_now(),
+        format_utc_now(),
         found.get("compile_time", 0.0),
         reply.get("log", ""),
         samples,

@@ -26,7 +26,7 @@ class Usage:
     static_shared: int = 0
 
 
-def usage_from_ptxas(log: str) -> Usage:
+def parse_ptxas_usage(log: str) -> Usage:
     """Read the log of ``ptxas -v``.
 
     Raises:
@@ -38,7 +38,7 @@ def usage_from_ptxas(log: str) -> Usage:
     return Usage(int(used[1]), int(spills[1]), int(spills[2]), int(used[2] or 0))
 
 
-def usage_from_amdgcn(text: str) -> Usage:
+def parse_amdgcn_usage(text: str) -> Usage:
     """Read the metadata at the end of AMD's assembly.
 
     Vector and accumulator registers are one file, and one count. A spilled register is 4 bytes a lane, written and
@@ -49,22 +49,22 @@ def usage_from_amdgcn(text: str) -> Usage:
     return Usage(counts["vgpr_count"], spilled, spilled, counts["group_segment_fixed_size"])
 
 
-def instructions_of_sass(text: str) -> Counter[str]:
+def count_sass_instructions(text: str) -> Counter[str]:
     """Count opcodes, without their modifiers and without padding."""
     return _counted(_SASS.findall(text))
 
 
-def instructions_of_amdgcn(text: str) -> Counter[str]:
+def count_amdgcn_instructions(text: str) -> Counter[str]:
     """Count the instructions of AMD's assembly, without padding."""
     return _counted(_AMDGCN.findall(text))
 
 
-def matrix_instructions(counts: Counter[str]) -> int:
+def count_matrix_instructions(counts: Counter[str]) -> int:
     """Return how many of them are the matrix units'."""
     return sum(count for name, count in counts.items() if _MATRIX.fullmatch(name))
 
 
-def mix(counts: Counter[str]) -> str:
+def format_mix(counts: Counter[str]) -> str:
     """Write the counts, the most frequent first: ``FMUL 336, HMMA 256``."""
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 

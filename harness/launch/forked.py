@@ -36,7 +36,7 @@ def fork_to(act: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def cause_of_end(code: int) -> str:
+def explain_end(code: int) -> str:
     """Say how a process ended, by its exit code, which is minus the signal that it died of."""
     if code == _UNREPORTED:
         return f"failed, and could not report why (exit code {code})"

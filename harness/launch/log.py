@@ -19,7 +19,7 @@ _TAIL = 4000
 _LIMIT = 16 << 20
 
 
-def create(path: Path) -> FileIO:
+def create_log(path: Path) -> FileIO:
     """Open a new log, and make its folder if that was removed; on a full disk, what is written to it is lost."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,16 +28,16 @@ def create(path: Path) -> FileIO:
         return open(os.devnull, "a+b", buffering=0)
 
 
-def tail(log: FileIO) -> str:
+def read_tail(log: FileIO) -> str:
     """Return the end of a log as text, whatever bytes it holds."""
     start = max(0, os.fstat(log.fileno()).st_size - _TAIL)
     return os.pread(log.fileno(), _TAIL, start).decode("utf-8", errors="replace")
 
 
-def trim(log: FileIO) -> None:
+def trim_log(log: FileIO) -> None:
     """Cut a log that has grown too long down to its end; its writer, which appends, goes on behind that."""
     if os.fstat(log.fileno()).st_size > _LIMIT:
-        end = tail(log)
+        end = read_tail(log)
         with contextlib.suppress(OSError):  # the disk is full
             log.truncate(0)
             log.write(f"[earlier output was cut]\n{end}".encode())

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.launch.forked import fork_to
-from harness.launch.orphans import adopt_orphans, die_with_parent, end_orphans
+from harness.launch.processes import adopt_orphans, die_with_parent, end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,10 +43,10 @@ def main(descriptor: int, folder: str) -> None:
     adopt_orphans()
     import torch
 
-    from harness.launch.orders import serve
-    from harness.probes.executed import settings
+    from harness.launch.worker.serve import serve_orders
+    from harness.probes.executed import read_settings
 
-    control.send(json.dumps(_runtime(torch) | settings()).encode())
+    control.send(json.dumps(_runtime(torch) | read_settings()).encode())
     gc.freeze()  # a collection in a worker would otherwise copy every page that holds an object
     workers: set[int] = set()
     answer: dict[str, Any]
@@ -62,7 +62,7 @@ def main(descriptor: int, folder: str) -> None:
                 workers.discard(request["reap"])
                 answer = _reap(request["reap"], workers)
             else:
-                answer = {"pid": fork_to(partial(_work, serve, control, request, descriptors))}
+                answer = {"pid": fork_to(partial(_work, serve_orders, control, request, descriptors))}
                 workers.add(answer["pid"])
                 for one in descriptors:
                     os.close(one)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def device_peaks(device: str, region: Callable[[], Any]) -> dict[str, float]:
+def measure_device_peaks(device: str, region: Callable[[], Any]) -> dict[str, float]:
     """Run a region, and return the growth of the allocator's live blocks, of what it holds, and of the used memory.
 
     The first two miss the context and what other libraries allocate; the last sees everything, other processes

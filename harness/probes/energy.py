@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.flag import Flag
+from harness.core.trial import Sample
 from harness.probes.meter import MeterError, Reason
 
 if TYPE_CHECKING:
     from harness.probes.window import Gauge, Window, Work
 
+# The longest window. What needs more is refused, with the numbers.
+LONGEST_WINDOW_S = 30.0
 _DISAGREEMENT = 0.05
 
 
 @dataclass(frozen=True)
-class Figure:
+class EnergyReading:
     """A number with its half width in the same unit; both are NaN where there is a reason for none.
 
     Attributes:
@@ -30,6 +33,10 @@ class Figure:
     uncertainty: float
     provenance: str
     reason: Reason | None = None
+
+    def cite(self, source: str) -> str:
+        """Return the provenance with the meter that it came from, or the reason why there is no number."""
+        return self.provenance if self.reason else f"{self.provenance}: {source}"
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,25 @@ class StepEnergy:
         flags: ``meters_disagree`` where a second meter is off by over 5 %.
     """
 
-    gross: Figure
-    power: Figure
+    gross: EnergyReading
+    power: EnergyReading
     step_s: float
     window: Window | None
     scope: str
     flags: tuple[Flag, ...]
 
 
-def unavailable(error: MeterError) -> Figure:
+def explain_unavailable(error: MeterError) -> EnergyReading:
     """Return the figure that says why there is none."""
-    return Figure(math.nan, math.nan, f"unavailable: {error}", error.reason)
+    return EnergyReading(math.nan, math.nan, f"unavailable: {error}", error.reason)
 
 
-def step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float = 30.0) -> StepEnergy:
+def explain_no_energy(reason: str) -> Sample:
+    """Return the row that stands where there is no energy."""
+    return Sample("energy_gross", math.nan, 0, provenance=reason)
+
+
+def measure_step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float = 30.0) -> StepEnergy:
     """Loop a step in a window that is long enough for the wanted relative uncertainty, and return its energy.
 
     What a meter cannot do becomes a figure that says so; what the work raises goes through.
@@ -69,11 +81,11 @@ def step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float =
         if window.steps == 0:
             raise MeterError(Reason.TOO_SHORT, f"no step ended in a window of {window.seconds:.3g} s")
     except MeterError as error:
-        return StepEnergy(unavailable(error), unavailable(error), 0.0, None, meter.scope, ())
+        return StepEnergy(explain_unavailable(error), explain_unavailable(error), 0.0, None, meter.scope, ())
     gross_j = window.watts * window.step_s
     return StepEnergy(
-        gross=Figure(gross_j, gross_j * window.uncertainty, meter.provenance),
-        power=Figure(window.watts, window.watts * window.uncertainty, meter.provenance),
+        gross=EnergyReading(gross_j, gross_j * window.uncertainty, meter.provenance),
+        power=EnergyReading(window.watts, window.watts * window.uncertainty, meter.provenance),
         step_s=window.step_s,
         window=window,
         scope=meter.scope,
@@ -81,12 +93,12 @@ def step_energy(gauge: Gauge, work: Work, wanted: float = 0.02, limit_s: float =
     )
 
 
-def idle_power(gauge: Gauge, wanted: float = 0.02, limit_s: float = 30.0, rest_s: float = 0.0) -> Figure:
+def measure_idle_power(gauge: Gauge, wanted: float = 0.02, limit_s: float = 30.0, rest_s: float = 0.0) -> EnergyReading:
     """Return the mean power in watts while this process does nothing, after a rest for clocks to come down."""
     try:
         if rest_s:
             gauge.rest(rest_s)
         window = gauge.window(gauge.rest, wanted, limit_s)
     except MeterError as error:
-        return unavailable(error)
-    return Figure(window.watts, window.watts * window.uncertainty, gauge.meter.provenance)
+        return explain_unavailable(error)
+    return EnergyReading(window.watts, window.watts * window.uncertainty, gauge.meter.provenance)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.probes.profiler import profiler
+from harness.probes.profiler import open_profiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _MOST = 20
 
 
-def executed(step: Callable[[], Any], device: str) -> tuple[str, ...]:
+def record_executed(step: Callable[[], Any], device: str) -> tuple[str, ...]:
     """Return the names of the operators and kernels of one step under torch's profiler, the longest first."""
-    with profiler(device) as profile:
+    with open_profiler(device) as profile:
         step()
         if device.startswith("cuda"):
             torch.cuda.synchronize(device)
@@ -24,12 +24,12 @@ def executed(step: Callable[[], Any], device: str) -> tuple[str, ...]:
     return tuple(event.key for event in events)
 
 
-def shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+def shorten_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names that took the most time, as many as are worth keeping."""
     return names[:_MOST]
 
 
-def settings() -> dict[str, Any]:
+def read_settings() -> dict[str, Any]:
     """Return torch's settings that decide what is computed."""
     return {
         "matmul_precision": torch.get_float32_matmul_precision(),

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.probes.profiler import profiler
+from harness.probes.profiler import open_profiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ _M_MMAP_THRESHOLD, _THRESHOLD = -3, 1 << 16
 _LAPS, _LAPS_S = 64, 0.2
 
 
-def peak_resident(region: Callable[[], Any], limit_s: float = _LAPS_S) -> dict[str, float]:
+def measure_peak_resident(region: Callable[[], Any], limit_s: float = _LAPS_S) -> dict[str, float]:
     """Run a region in laps, after one for rehearsal, and return how far the resident set grew in it, in bytes.
 
     Both ends come from ``ru_maxrss``, reset in between, which the kernel reads from counters that it keeps by core and
@@ -56,14 +56,14 @@ def peak_resident(region: Callable[[], Any], limit_s: float = _LAPS_S) -> dict[s
     return {"peak_memory": statistics.fmean(peaks)}
 
 
-def peak_allocated(region: Callable[[], Any]) -> dict[str, float]:
+def measure_peak_allocated(region: Callable[[], Any]) -> dict[str, float]:
     """Run a region under torch's profiler, and return the most that its allocator had live at once, in bytes.
 
     It sees what the resident set cannot, blocks that were never written to. It does not see memory that other
     libraries allocate themselves.
     """
     gc.collect()  # what is freed within the region, and was there before, would be taken off its peak
-    with profiler(profile_memory=True) as profile:
+    with open_profiler(profile_memory=True) as profile:
         region()
     results: Any = profile.kineto_results
     changes = [(e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]"]

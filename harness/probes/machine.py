@@ -23,7 +23,7 @@ class _Reading:
     swapped: int
 
 
-class Machine:
+class TurnMonitor:
     """Shares of the machine's CPU time between start and stop, from ``/proc/stat``; about 0.1 ms a reading.
 
     Args:

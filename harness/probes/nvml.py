@@ -46,7 +46,7 @@ class EnergyCounter:
 
     def read(self) -> float:
         """Return the joules since the driver was loaded; raises MeterError."""
-        with typed(self.name):
+        with translate_errors(self.name):
             return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) * 1e-3
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Device:
     """
 
     def __init__(self, index: int = 0, visible: str | None = None) -> None:
-        with typed("NVML"):
+        with translate_errors("NVML"):
             pynvml.nvmlInit()
             self._handle, self._instance = _select(index, visible)
             self.uuid = str(pynvml.nvmlDeviceGetUUID(self._handle))
@@ -175,7 +175,7 @@ class Device:
             read, settle_s = partial(_average_w, handle), 1.0 + _SENSOR_S
 
         def watts() -> float:
-            with typed(name):
+            with translate_errors(name):
                 return read()
 
         return PolledPower(watts, name, "board" if shared else word, settle_s)
@@ -211,7 +211,7 @@ def _select(index: int, visible: str | None) -> tuple[Any, bool]:
 
 
 @contextlib.contextmanager
-def typed(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn what the driver raises into a MeterError, with the reason as a type and as a sentence."""
     try:
         yield

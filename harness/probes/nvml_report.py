@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pynvml
 
 from harness.probes.meter import MeterError, Reason
-from harness.probes.nvml import Device, typed
+from harness.probes.nvml import Device, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class DeviceReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class DriverReport:
     """All devices in the driver's order, its version, and the newest CUDA that it knows, as ``12.9``."""
 
     devices: tuple[DeviceReport, ...]
@@ -106,19 +106,19 @@ class Report:
     cuda: str | None
 
 
-def read_report() -> Report:
+def read_report() -> DriverReport:
     """Ask the driver about every device.
 
     Raises:
         MeterError: there is no driver that answers; a device that does not has its reason in its own report.
     """
     with contextlib.ExitStack() as stack:
-        with typed("NVML"):
+        with translate_errors("NVML"):
             pynvml.nvmlInit()
             stack.callback(pynvml.nvmlShutdown)
             count = pynvml.nvmlDeviceGetCount()
         devices = tuple(_device(index) for index in range(count))
-        return Report(devices, _told(pynvml.nvmlSystemGetDriverVersion), _told(_cuda))
+        return DriverReport(devices, _told(pynvml.nvmlSystemGetDriverVersion), _told(_cuda))
 
 
 def _cuda() -> str:

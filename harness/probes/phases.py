@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.probes.profiler import profiler
+from harness.probes.profiler import open_profiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ def has_phases(names: Iterable[str]) -> bool:
     return any(name.startswith((_OPTIMIZER, _BACKWARD, *_COMMUNICATION)) for name in names)
 
 
-def phases(step: Callable[[], Any], ranks: int) -> dict[str, float]:
+def measure_phases(step: Callable[[], Any], ranks: int) -> dict[str, float]:
     """Return the parts of a step on a CPU under torch's profiler, in seconds a step, and the bytes that it sends.
 
     A profile prolongs a step, small operations most.
@@ -42,7 +42,7 @@ def phases(step: Callable[[], Any], ranks: int) -> dict[str, float]:
         step: what is profiled; ranks take as many steps each.
         ranks: that communicate.
     """
-    with profiler(record_shapes=True) as profile:
+    with open_profiler(record_shapes=True) as profile:
         for _ in range(_STEPS):
             with torch.profiler.record_function(STEP):
                 step()
@@ -50,10 +50,10 @@ def phases(step: Callable[[], Any], ranks: int) -> dict[str, float]:
         path = Path(folder, "trace.json")
         profile.export_chrome_trace(str(path))
         events = json.loads(path.read_text())["traceEvents"]
-    return parts([event for event in events if event.get("ph") == "X"], ranks)
+    return split_phases([event for event in events if event.get("ph") == "X"], ranks)
 
 
-def parts(events: Sequence[Mapping[str, Any]], ranks: int) -> dict[str, float]:
+def split_phases(events: Sequence[Mapping[str, Any]], ranks: int) -> dict[str, float]:
     """Return the parts of a step, given the events of a trace that have a beginning and an end.
 
     Five parts make up a step: communication while no thread computes is exposed; of the rest, an update lies within

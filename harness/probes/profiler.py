@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def profiler(
+def open_profiler(
     device: str = "cpu", *, profile_memory: bool = False, record_shapes: bool = False
 ) -> torch.autograd.profiler.profile:
     """Return what records the operators of a block, and the kernels of a CUDA device.

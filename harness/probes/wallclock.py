@@ -21,7 +21,7 @@ class WallClock:
     largest_block = 1 << 24
 
     def __init__(self) -> None:
-        self.least_s = _TICKS * resolution_s()
+        self.least_s = _TICKS * measure_resolution()
 
     def sample(self, step: Callable[[], Any], block: int) -> tuple[dict[str, float], tuple[Flag, ...]]:
         """Run ``block`` steps; see :class:`harness.probes.Clock`."""
@@ -36,7 +36,7 @@ class WallClock:
         return {"time": (end - start) * scale, "cpu_time": (cpu_end - cpu_start) * scale}, ()
 
 
-def resolution_s(readings: int = 200) -> float:
+def measure_resolution(readings: int = 200) -> float:
     """Return the smallest step seen between consecutive readings of the wall clock, in seconds."""
     seen = [time.perf_counter_ns() for _ in range(readings)]
     steps = [later - earlier for earlier, later in pairwise(seen) if later > earlier]

@@ -74,7 +74,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _MeterReading:
     """A reading of the meter, which was between two moments, and what had been done before it."""
 
     before_s: float
@@ -89,7 +89,7 @@ class _Reading:
 class _Edge:
     at_s: float
     half_s: float
-    reading: _Reading
+    reading: _MeterReading
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Gauge:
             elif edge:
                 yield edge
 
-    def _read(self, steps: int = 0, work_s: float = 0.0) -> _Reading:
+    def _read(self, steps: int = 0, work_s: float = 0.0) -> _MeterReading:
         before_s = self._now()
         joules = self.meter.read()
         after_s = self._now()
@@ -202,7 +202,7 @@ class Gauge:
         if self._check:
             with contextlib.suppress(MeterError):
                 check_j = self._check.read()
-        return _Reading(before_s, after_s, joules, steps, work_s, check_j)
+        return _MeterReading(before_s, after_s, joules, steps, work_s, check_j)
 
     def _derive(self, edges: Sequence[_Edge], plan: _Plan) -> Window:
         first, last = edges[0], edges[-1]
@@ -235,11 +235,11 @@ def measure_tick(meter: Meter, now: Callable[[], float], sleep: Callable[[float]
     A tick shorter than a pause between readings (a millisecond) is taken to be as long as that.
     """
     edges, end = list[_Edge](), now() + _PATIENCE_S
-    reading = _Reading(now(), now(), meter.read())
+    reading = _MeterReading(now(), now(), meter.read())
     while len(edges) < 13 and reading.after_s < end:
         sleep(1e-3)
         previous, before_s = reading, now()
-        reading = _Reading(before_s, joules=meter.read(), after_s=now())
+        reading = _MeterReading(before_s, joules=meter.read(), after_s=now())
         if edge := _edge(meter, previous, reading):
             edges.append(edge)
     if len(edges) < 4:
@@ -249,7 +249,7 @@ def measure_tick(meter: Meter, now: Callable[[], float], sleep: Callable[[float]
     return Tick(period_s, max(0.0, *strayed))
 
 
-def _edge(meter: Meter, previous: _Reading, reading: _Reading) -> _Edge | None:
+def _edge(meter: Meter, previous: _MeterReading, reading: _MeterReading) -> _Edge | None:
     """Return the tick between two readings, if there was one; raises MeterError where the counter fell."""
     if reading.joules < previous.joules:
         fall = format_value(previous.joules - reading.joules, "J")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pandas.api.types import is_string_dtype
 
-from harness.formats.csv_table import cell
+from harness.formats.csv_table import write_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _NAMING = ["run", "machine", "workload", "group", "implementation", "params", "status", "message", "command"]
 
 
-def csv_of(study: Study) -> bytes:
+def write_csv_download(study: Study) -> bytes:
     """Return the measurements as CSV in gzip, a line for each case and metric; text that begins a formula is made none.
 
     Names of cases stand on every line: it is a twentieth of the size.
     """
-    rows = _rows(study, cell).replace([math.inf, -math.inf], math.nan)
+    rows = _rows(study, write_cell).replace([math.inf, -math.inf], math.nan)
     text: str = rows.to_csv(index=False, lineterminator="\n")
     return gzip.compress(text.encode(), mtime=0)
 
 
-def parquet_of(study: Study) -> bytes:
+def write_parquet_download(study: Study) -> bytes:
     """Return the measurements as Parquet, one row for each case and metric."""
     out = io.BytesIO()
     _rows(study, str).to_parquet(out, index=False, compression="zstd")

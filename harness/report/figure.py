@@ -83,7 +83,7 @@ class Look:
         return {"color": self.colour, "symbol": self.symbol, "size": 8}
 
 
-def looks(study: Study) -> dict[tuple[str, str], Look]:
+def choose_looks(study: Study) -> dict[tuple[str, str], Look]:
     """Return the look of each implementation on each machine: colours by the one, dashes by the other.
 
     What was skipped everywhere comes last, so that no colour is given twice while one is left to those that are drawn.
@@ -101,17 +101,17 @@ def looks(study: Study) -> dict[tuple[str, str], Look]:
     return found
 
 
-def series_name(study: Study, row: pd.Series[Any] | Any) -> str:
+def name_series(study: Study, row: pd.Series[Any] | Any) -> str:
     """Return what a legend calls an implementation: with its machine, where there are several."""
     return f"{row.implementation} on {row.machine}" if study.several else str(row.implementation)
 
 
-def escape(text: str) -> str:
+def escape_text(text: str) -> str:
     """Return text that plotly.js shows as it stands; it takes ``<b>`` for markup, and has no entity for quotes."""
     return html.escape(text, quote=False)
 
 
-def error_bars(values: pd.DataFrame) -> dict[str, Any]:
+def draw_error_bars(values: pd.DataFrame) -> dict[str, Any]:
     """Return the intervals of values with ``median``, ``ci_low`` and ``ci_high``; nothing where one is not known."""
     above, below = values["ci_high"] - values["median"], values["median"] - values["ci_low"]
     known = above.map(math.isfinite) & below.map(math.isfinite)
@@ -125,7 +125,7 @@ def error_bars(values: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def log_axis(title: str, values: Iterable[float], unit: str) -> dict[str, Any]:
+def make_log_axis(title: str, values: Iterable[float], unit: str) -> dict[str, Any]:
     """Return a logarithmic axis over values, with ticks that are written with the prefixes of their unit."""
     ticks = _ticks([value for value in values if math.isfinite(value) and value > 0], binary=unit == "B")
     return {
@@ -136,7 +136,7 @@ def log_axis(title: str, values: Iterable[float], unit: str) -> dict[str, Any]:
     }
 
 
-def ratio_axis(title: str, rows: pd.DataFrame) -> dict[str, Any]:
+def make_ratio_axis(title: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return a logarithmic axis with 1 on it; what reaches far beyond all ratios is cut, and leaves them their room.
 
     Args:
@@ -146,7 +146,7 @@ def ratio_axis(title: str, rows: pd.DataFrame) -> dict[str, Any]:
     low, high = min(1.0, float(rows["median"].min())), max(1.0, float(rows["median"].max()))
     ends = [*rows["ci_low"].dropna(), *rows["ci_high"].dropna(), low, high]
     kept = [min(max(end, low / _CUT), high * _CUT) for end in ends]
-    axis = log_axis(title, kept, "1")
+    axis = make_log_axis(title, kept, "1")
     if kept == ends:
         return axis
     return axis | {"range": [math.log10(min(kept)) - _EDGE, math.log10(max(kept)) + _EDGE]}
@@ -189,12 +189,12 @@ def _even_ticks(low: float, high: float, *, binary: bool) -> list[float]:
     return [step * count for count in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
-def finite(rows: pd.DataFrame) -> pd.DataFrame:
+def select_finite(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the cases whose ``median`` is a number."""
     return rows[np.isfinite(rows["median"].astype(float))]
 
 
-def points(study: Study, found: Mapping[str, pd.DataFrame], *, bars: str = "") -> list[Trace]:
+def draw_points(study: Study, found: Mapping[str, pd.DataFrame], *, bars: str = "") -> list[Trace]:
     """Return cases as points, an entry of the legend for each implementation.
 
     Symbols tell implementations apart once more, or machines where there are several.
@@ -213,19 +213,19 @@ def points(study: Study, found: Mapping[str, pd.DataFrame], *, bars: str = "") -
     if study.several:
         symbols = _machine_symbols(study)
         drawn = {machine for rows in found.values() for machine in rows["machine"]}
-        traces += [meaning(symbol, machine) for machine, symbol in symbols.items() if machine in drawn]
+        traces += [explain_symbol(symbol, machine) for machine, symbol in symbols.items() if machine in drawn]
     if len(found) > 1:
-        traces += [meaning(f"circle{filling}", name) for filling, name in zip(_FILLINGS, found, strict=False)]
+        traces += [explain_symbol(f"circle{filling}", name) for filling, name in zip(_FILLINGS, found, strict=False)]
     return traces
 
 
 def _points(study: Study, rows: pd.DataFrame, filling: str, bars: str) -> Iterator[Trace]:
     symbols = _machine_symbols(study)
     groups = dict(iter(rows.groupby(["implementation", "machine"], sort=False)))
-    for key, look in looks(study).items():
+    for key, look in choose_looks(study).items():
         if key not in groups:
             continue
-        mine, name = groups[key], escape(key[0])
+        mine, name = groups[key], escape_text(key[0])
         symbol = symbols[key[1]] if study.several else look.symbol
         trace = {
             "type": "scatter",
@@ -239,21 +239,21 @@ def _points(study: Study, rows: pd.DataFrame, filling: str, bars: str) -> Iterat
             "hoverinfo": "text",
             "meta": {"cases": mine.index.tolist()},
         }
-        yield trace | ({bars: error_bars(mine)} if bars else {})
+        yield trace | ({bars: draw_error_bars(mine)} if bars else {})
 
 
 def _machine_symbols(study: Study) -> dict[str, str]:
     return dict(zip(dict.fromkeys(study.cases["machine"]), itertools.cycle(SYMBOLS), strict=False))
 
 
-def meaning(symbol: str, name: str) -> Trace:
+def explain_symbol(symbol: str, name: str) -> Trace:
     """Return an entry of the legend that says what a symbol or a filling stands for."""
     marker = {"color": MUTED, "symbol": symbol, "size": 8}
     nothing = {"x": [None], "y": [None], "hoverinfo": "skip"}
-    return {"type": "scatter", "mode": "markers", "name": escape(name), "marker": marker, **nothing}
+    return {"type": "scatter", "mode": "markers", "name": escape_text(name), "marker": marker, **nothing}
 
 
-def links(rows: pd.DataFrame) -> list[Trace]:
+def draw_links(rows: pd.DataFrame) -> list[Trace]:
     """Return lines that join the cases of each question on a machine, in the order of ``x``; none of too many."""
     found = [mine.sort_values("x") for _, mine in rows.groupby(["question", "machine"], sort=False) if len(mine) > 1]
     if not found or len(found) > _MOST_LINKS:
@@ -270,7 +270,7 @@ def links(rows: pd.DataFrame) -> list[Trace]:
         "mode": "text",
         "x": [mine["x"].iloc[-1] for mine in found],
         "y": [mine["y"].iloc[-1] for mine in found],
-        "text": [escape(mine["question"].iloc[-1]) for mine in found],
+        "text": [escape_text(mine["question"].iloc[-1]) for mine in found],
         "textposition": [_free_side(mine) for mine in found],
         "textfont": {"size": 10, "color": MUTED},
         "meta": {"cases": [mine.index[-1] for mine in found]},
@@ -284,7 +284,7 @@ def _free_side(rows: pd.DataFrame) -> str:
     return "top left" if rows["y"].iloc[-1] >= rows["y"].iloc[-2] else "bottom left"
 
 
-def zero_edge(axis: dict[str, Any], values: pd.Series[float]) -> tuple[dict[str, Any], float]:
+def make_zero_axis(axis: dict[str, Any], values: pd.Series[float]) -> tuple[dict[str, Any], float]:
     """Return a logarithmic axis of values, with a tick at its lower end for zeros if there are any, and its place."""
     above = values[values > 0]
     edge = float(above.min()) / 10 if len(above) else 1.0

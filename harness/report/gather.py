@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NAMED = 3
 
 
-def gather(
+def gather_study(
     wanted: Iterable[Path | Run], *, rules: Rules, results: Path | None = None, topology: Sequence[str] = ()
 ) -> Study:
     """Read runs to be shown.
@@ -53,7 +53,7 @@ def gather(
     if results is not None:
         kept, reasons = read_measured_runs(find_runs(results))
         left_out += reasons
-        history = history_of(runs.values(), kept, topology)
+        history = read_history(runs.values(), kept, topology)
     return build_study(list(runs.values()), rules=rules, history=history, left_out=dict.fromkeys(left_out))
 
 
@@ -69,7 +69,7 @@ def read_or_reason(folder: Path) -> Run | str:
         return f"{folder} holds no run in a form that is known"
 
 
-def history_of(runs: Iterable[Run], kept: Sequence[MeasuredRun], topology: Sequence[str]) -> History:
+def read_history(runs: Iterable[Run], kept: Sequence[MeasuredRun], topology: Sequence[str]) -> History:
     """Return the history of the cases of runs over all runs that are kept."""
     cases = {planned.case.id for run in runs for group in run.groups for planned in group.cases}
     return build_history(kept, PRIMARY, cases, topology)

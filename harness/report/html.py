@@ -24,11 +24,11 @@ class Html:
 
     def render(self) -> str:
         """Return the block, in which every value is text."""
-        return templates().get_template(self.template).render(self.values)
+        return open_templates().get_template(self.template).render(self.values)
 
 
 @cache
-def templates() -> Environment:
+def open_templates() -> Environment:
     """Return the environment of all templates: what is filled in is escaped, and what is missing is an error."""
     return Environment(
         loader=PackageLoader("harness.report"),
@@ -36,11 +36,11 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
+        finalize=lambda value: show_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
     )
 
 
-def plain(text: str) -> str:
+def show_text(text: str) -> str:
     """Return text as a page may show it: unseen characters as their code points, and an end where it has none."""
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … and {len(text) - _LONGEST} more characters"
     return _UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", shown)

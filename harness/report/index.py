@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from harness.report.html import templates
-from harness.report.page import asset, script_hash
+from harness.report.html import open_templates
+from harness.report.page import hash_script, read_asset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,18 +58,18 @@ def render_index(entries: Sequence[Entry], links: Sequence[str], left_out: Seque
     machines = defaultdict[str, list[Entry]](list)
     for entry in entries:
         machines[entry.machine].append(entry)
-    script = asset("page/index.js")
+    script = read_asset("page/index.js")
     return (
-        templates()
+        open_templates()
         .get_template("index.html")
         .render(
             headline=_headline(entries, len(machines)),
             machines=dict(machines),
             links=[_link(path) for path in links],
             left_out=left_out,
-            style=Markup(asset("page.css")),
+            style=Markup(read_asset("page.css")),
             script=Markup(script),
-            sources=script_hash(script),
+            sources=hash_script(script),
         )
     )
 

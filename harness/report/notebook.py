@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from harness.core.errors import unknown
+from harness.core.errors import make_unknown_error
 from harness.report.figure import BAND, INK, MUTED, Figure
-from harness.report.gather import gather
+from harness.report.gather import gather_study
 from harness.report.panels import PANELS
+from harness.store.gather import gather_runs
 from harness.store.rules import read_rules
-from harness.store.sources import gathered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ _THEME = {INK: "#1c2430", MUTED: "#5d6878", BAND: "rgba(93, 104, 120, 0.18)"}
 _RULE = "#d9dee5"
 
 
-def panel_names() -> list[str]:
+def list_panels() -> list[str]:
     """Return the names of all panels, in their order on the page."""
     return [panel.__name__.rpartition(".")[2] for panel in PANELS]
 
@@ -34,36 +34,38 @@ def read_figures(panel: str, *words: str) -> dict[str, go.Figure]:
     Raises:
         UsageError: there is no such panel, or nothing can be read.
     """
-    with gathered(words) as found:
-        return figures_of(gather([run.home for run in found.runs if not run.merged], rules=read_rules(None)), panel)
+    with gather_runs(words) as found:
+        return draw_figures(
+            gather_study([run.home for run in found.runs if not run.merged], rules=read_rules(None)), panel
+        )
 
 
-def figures_of(study: Study, panel: str) -> dict[str, go.Figure]:
+def draw_figures(study: Study, panel: str) -> dict[str, go.Figure]:
     """Return the figures of a panel by their names; of raw samples, one for each point.
 
     Raises:
         UsageError: there is no such panel.
     """
-    if panel not in panel_names():
-        raise unknown("panel", panel, panel_names())
-    drawn = PANELS[panel_names().index(panel)].draw(study)
+    if panel not in list_panels():
+        raise make_unknown_error("panel", panel, list_panels())
+    drawn = PANELS[list_panels().index(panel)].draw_panel(study)
     return {
-        " ".join(filter(None, (figure.name, figure.group))): as_plotly(figure)
+        " ".join(filter(None, (figure.name, figure.group))): convert_to_plotly(figure)
         for figure in drawn
         if isinstance(figure, Figure)
     }
 
 
-def overview(study: Study) -> Iterator[tuple[str, go.Figure]]:
+def draw_overview(study: Study) -> Iterator[tuple[str, go.Figure]]:
     """Yield every figure that is of all cases at once, with a name that can be a file's."""
-    for name, panel in zip(panel_names(), PANELS, strict=True):
-        for figure in panel.draw(study):
+    for name, panel in zip(list_panels(), PANELS, strict=True):
+        for figure in panel.draw_panel(study):
             if isinstance(figure, Figure) and not figure.group:
                 stem = figure.name if figure.name.startswith(name.replace("_", "-")) else f"{name}-{figure.name}"
-                yield stem.replace("_", "-"), as_plotly(figure)
+                yield stem.replace("_", "-"), convert_to_plotly(figure)
 
 
-def as_plotly(figure: Figure) -> go.Figure:
+def convert_to_plotly(figure: Figure) -> go.Figure:
     """Return a figure as Plotly's own object, in the light theme; Plotly checks every key and value of it."""
     found = go.Figure(data=_coloured(figure.data), layout=_coloured(figure.layout))
     axis = {"gridcolor": _RULE, "zerolinecolor": _RULE, "linecolor": _RULE, "automargin": True}

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from harness.report.downloads import csv_of, parquet_of
+from harness.report.downloads import write_csv_download, write_parquet_download
 from harness.report.figure import Figure
-from harness.report.html import plain, templates
+from harness.report.html import open_templates, show_text
 from harness.report.panels import PANELS
-from harness.report.panels.verdict import headline
-from harness.report.study import word
+from harness.report.panels.verdict import write_headline
+from harness.report.study import format_axis_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,25 +80,28 @@ def render_page(study: Study, place: Place = ALONE) -> str:
     slots = list[_Slot]()
     sections = [section for panel in place.panels if (section := _section(study, panel, slots))]
     data = _data(study, slots)
-    script, library = asset(*(f"page/{name}.js" for name in _SCRIPTS)), "" if place.library else asset(LIBRARY)
+    script, library = (
+        read_asset(*(f"page/{name}.js" for name in _SCRIPTS)),
+        "" if place.library else read_asset(LIBRARY),
+    )
     return (
-        templates()
+        open_templates()
         .get_template("page.html")
         .render(
             title=_title(study),
-            headline=place.headline or headline(study),
+            headline=place.headline or write_headline(study),
             place=place,
             footer=f"{', '.join(run.id for run in study.runs)} · {len(study.samples)} samples",
             count=len(data["cases"]),
             implementations=list(dict.fromkeys(study.cases["implementation"])),
-            filters={name: [word(value) for value in values] for name, values in _filters(study).items()},
+            filters={name: [format_axis_value(value) for value in values] for name, values in _filters(study).items()},
             groups=data["groups"],
             panels=sections,
-            style=Markup(asset("page.css")),
+            style=Markup(read_asset("page.css")),
             script=Markup(script),
             library=Markup(library),
-            licence=asset("plotly-cartesian.LICENSE"),
-            sources=" ".join([script_hash(script), script_hash(library) if library else "'self'"]),
+            licence=read_asset("plotly-cartesian.LICENSE"),
+            sources=" ".join([hash_script(script), hash_script(library) if library else "'self'"]),
             data=Markup(_compressed(data)),
         )
     )
@@ -113,7 +116,7 @@ def _title(study: Study) -> str:
 def _section(study: Study, panel: ModuleType, slots: list[_Slot]) -> _Section | None:
     heading, _, help = (panel.__doc__ or "").strip().partition("\n")
     mine, blocks, by_group = dict[str, _Slot](), list[Markup](), False
-    for block in panel.draw(study):
+    for block in panel.draw_panel(study):
         if not isinstance(block, Figure):
             blocks.append(Markup(block.render()))
             continue
@@ -144,7 +147,7 @@ def _data(study: Study, slots: Iterable[_Slot]) -> dict[str, Any]:
         {
             "implementation": row.implementation,
             "group": number[row.question],
-            "axes": [word(row.machine if name == "machine" else row.params.get(name)) for name in filters],
+            "axes": [format_axis_value(row.machine if name == "machine" else row.params.get(name)) for name in filters],
             "text": f"{row.group} {row.implementation} {row.machine} {row.status} {row.flags}".lower(),
         }
         for row in study.cases.itertuples()
@@ -170,8 +173,8 @@ def _data(study: Study, slots: Iterable[_Slot]) -> dict[str, Any]:
         "cases": cases,
         "slots": figures,
         "arrays": arrays.texts,
-        "csv": _base64(csv_of(study)),
-        "parquet": _base64(parquet_of(study)),
+        "csv": _base64(write_csv_download(study)),
+        "parquet": _base64(write_parquet_download(study)),
     }
 
 
@@ -190,7 +193,7 @@ class _Arrays:
     def packed(self, value: Any) -> Any:
         """Return a specification with numbers in place of its NumPy arrays, and nothing that JSON does not have."""
         if isinstance(value, str):
-            return value if value.isprintable() else plain(value)
+            return value if value.isprintable() else show_text(value)
         if isinstance(value, dict):
             return {key: self.packed(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -221,12 +224,12 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def script_hash(text: str) -> str:
+def hash_script(text: str) -> str:
     """Return the word of a policy that lets a script run where it stands."""
     return f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'"
 
 
 @cache
-def asset(*names: str) -> str:
+def read_asset(*names: str) -> str:
     """Return the text of files of ``harness/report/assets``, one after the other."""
     return "\n".join((_ASSETS / name).read_text(encoding="utf-8") for name in names)

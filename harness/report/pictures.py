@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from plotly.io import write_images
 
 from harness.core.errors import UsageError
-from harness.report.notebook import overview
+from harness.report.notebook import draw_overview
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def write_pictures(study: Study, form: str, folder: Path) -> list[Path]:
     Raises:
         UsageError: what draws them is not installed, finds no browser, or cannot write; or there is nothing to draw.
     """
-    figures = dict(overview(study))
+    figures = dict(draw_overview(study))
     if not figures:
         raise UsageError("there is nothing to draw: no case has a result")
     files = [folder / f"{name}.{form}" for name in figures]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.metric import PRIMARY
-from harness.report.figure import MUTED, escape, looks, series_name
+from harness.report.figure import MUTED, choose_looks, escape_text, name_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,7 +58,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One of several drawings that stand above each other.
 
     Attributes:
@@ -74,7 +74,7 @@ class Row:
     x: dict[str, Any] | None = None
 
 
-def in_order(study: Study, metrics: Iterable[str]) -> pd.DataFrame:
+def order_samples(study: Study, metrics: Iterable[str]) -> pd.DataFrame:
     """Return the samples of some metrics that were taken in rounds, with their ``question``, and ``at`` and ``start``.
 
     A round is as wide as 1, and the samples of a turn stand about the middle of its round. Rounds are counted over the
@@ -92,7 +92,7 @@ def in_order(study: Study, metrics: Iterable[str]) -> pd.DataFrame:
     return found.assign(at=found["start"] + found["round"] + within)
 
 
-def taken(study: Study, samples: pd.DataFrame) -> dict[str, list[Taken]]:
+def select_times(study: Study, samples: pd.DataFrame) -> dict[str, list[Taken]]:
     """Return the times among samples that are in order, by question, each case by itself."""
     times = samples[samples["metric"] == PRIMARY].sort_values(["case", "at"])
     columns = {name: times[name].to_numpy() for name in ("value", "launch", "at", "flags")}
@@ -101,19 +101,19 @@ def taken(study: Study, samples: pd.DataFrame) -> dict[str, list[Taken]]:
         medians[case][launch] = median
     numbers, starts = np.unique(times["case"].to_numpy(), return_index=True)
     rows = {row.Index: row for row in study.cases.itertuples()}
-    known, found = looks(study), dict[str, list[Taken]]()
+    known, found = choose_looks(study), dict[str, list[Taken]]()
     for number, (start, end) in zip(numbers, itertools.pairwise([*starts, len(times)]), strict=True):
         row = rows[number]
         seconds, launches, at, flags = (column[start:end] for column in columns.values())
-        drawn, look = thinned(seconds), known[row.implementation, row.machine]
+        drawn, look = thin_values(seconds), known[row.implementation, row.machine]
         points = (seconds[drawn], launches[drawn], at[drawn], flags[drawn])
-        name, everything = escape(series_name(study, row)), np.sort(seconds)
+        name, everything = escape_text(name_series(study, row)), np.sort(seconds)
         one = Taken(int(number), row.machine, name, look, *points, everything, medians[number])
         found.setdefault(row.question, []).append(one)
     return found
 
 
-def thinned(values: Floats) -> Integers:
+def thin_values(values: Floats) -> Integers:
     """Return the positions of the values that a figure draws: the extremes of every stretch are among them."""
     if len(values) <= _MOST:
         return np.arange(len(values))
@@ -124,7 +124,7 @@ def thinned(values: Floats) -> Integers:
     return np.unique(np.concatenate(kept))
 
 
-def stacked(rows: Sequence[Row], gap_px: int, around_px: int) -> tuple[list[Trace], dict[str, Any]]:
+def stack_rows(rows: Sequence[FigureRow], gap_px: int, around_px: int) -> tuple[list[Trace], dict[str, Any]]:
     """Return the traces and the layout of rows from the top down, each with its label above it."""
     total_px = sum(row.height_px + gap_px for row in rows)
     layout: dict[str, Any] = {"height": total_px + around_px, "annotations": []}
@@ -133,17 +133,17 @@ def stacked(rows: Sequence[Row], gap_px: int, around_px: int) -> tuple[list[Trac
     for number, row in enumerate(rows):
         top = 1 - (used_px + gap_px) / total_px
         used_px += row.height_px + gap_px
-        layout[axis_name(number, "yaxis")] = {"domain": [1 - used_px / total_px, top], **row.y}
+        layout[name_axis(number, "yaxis")] = {"domain": [1 - used_px / total_px, top], **row.y}
         layout["annotations"].append(_label(row.label, top))
-        own = {"yaxis": axis_name(number, "y")}
+        own = {"yaxis": name_axis(number, "y")}
         if row.x is not None:
-            own["xaxis"] = axis_name(number, "x")
-            layout[axis_name(number, "xaxis")] = {"anchor": own["yaxis"], **row.x}
+            own["xaxis"] = name_axis(number, "x")
+            layout[name_axis(number, "xaxis")] = {"anchor": own["yaxis"], **row.x}
         traces += [trace | own for trace in row.traces]
     return traces, layout
 
 
-def axis_name(number: int, name: str) -> str:
+def name_axis(number: int, name: str) -> str:
     """Return what plotly.js calls the axis of that number, from 0."""
     return name if number == 0 else f"{name}{number + 1}"
 

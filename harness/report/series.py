@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.changes import DRIFT
+from harness.analysis.change_points import DRIFT
 from harness.analysis.history import NO_VERDICT
-from harness.formats.changes import change_sentence, commit_name
-from harness.formats.command import bisect_command, can_be_bisected
-from harness.report.study import machine_name
+from harness.formats.changes import describe_change, format_commit
+from harness.formats.command import can_be_bisected, write_bisect_command
+from harness.report.study import name_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from harness.report.study import Study
 
 
-def history_names(study: Study, series: Sequence[Series]) -> dict[Where, str]:
+def name_histories(study: Study, series: Sequence[Series]) -> dict[Where, str]:
     """Return how to call each series: by its case, its machine, and what else tells it from its like."""
     questions = dict(zip(study.cases["group"], study.cases["question"], strict=True))
-    machines = {run.environment.fingerprint: machine_name(run.environment, run.policy) for run in study.runs}
+    machines = {run.environment.fingerprint: name_machine(run.environment, run.policy) for run in study.runs}
     names = {}
     for where in (one.where for one in series):
         machine = f"{machines.get(where.environment, '')} @{where.environment[:6]}".strip()
@@ -32,14 +32,14 @@ def history_names(study: Study, series: Sequence[Series]) -> dict[Where, str]:
     return names
 
 
-def verdict(series: Series) -> str:
+def describe_series(series: Series) -> str:
     """Say what a series is, or what it lacks to be called anything."""
     if series.needed:
         return f"{NO_VERDICT}, needs {series.needed} more {'runs' if series.needed > 1 else 'run'}"
     return f"{series.label}; {series.note}" if series.note else series.label
 
 
-def environments(history: History, series: Sequence[Series]) -> Iterator[str]:
+def describe_environments(history: History, series: Sequence[Series]) -> Iterator[str]:
     """Yield the changes of environment at which some of the series begin or end, in words."""
     for change in history.environment_changes:
         ends = (change.before, change.after)
@@ -47,14 +47,14 @@ def environments(history: History, series: Sequence[Series]) -> Iterator[str]:
             yield f"{change.run}: {'; '.join(change.differences)}"
 
 
-def what_became(series: Series, name: str) -> dict[str, Any]:
+def describe_outcome(series: Series, name: str) -> dict[str, Any]:
     """Return what is to be said of a series that did not stay as it was; nothing of one that did."""
     case = series.where.case
     said = [
-        {"text": change_sentence(step), "command": bisect_command(case, step) if can_be_bisected(step) else ""}
+        {"text": describe_change(step), "command": write_bisect_command(case, step) if can_be_bisected(step) else ""}
         for step in series.changes
     ]
     if series.label == DRIFT:
-        ends = f"{commit_name(series.points[0])}..{commit_name(series.points[-1])}"
+        ends = f"{format_commit(series.points[0])}..{format_commit(series.points[-1])}"
         said.append({"text": f"drifts {series.direction}, {series.drift:+.1%} over {ends}", "command": ""})
     return {"name": name, "said": said} if said else {}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UsageError
 from harness.core.trial import OK, SKIPPED
-from harness.report.gather import history_of, read_or_reason
+from harness.report.gather import read_history, read_or_reason
 from harness.report.index import render_index
-from harness.report.page import LIBRARY, Place, asset, render_page
+from harness.report.page import LIBRARY, Place, read_asset, render_page
 from harness.report.panels import history as history_panel
-from harness.report.panels.verdict import headline
-from harness.report.site_folder import digest, replaced, slug
-from harness.report.site_run import site_run
+from harness.report.panels.verdict import write_headline
+from harness.report.site_folder import compute_digest, make_page_name, replace_site
+from harness.report.site_run import read_site_run
 from harness.report.study import build_study
 from harness.store.measured_run import read_measured_runs
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.report.site_folder import Made, SiteFolder
     from harness.report.site_run import SiteRun
     from harness.report.study import Study
-    from harness.store.sources import Sources
+    from harness.store.gather import Sources
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def write_site(sources: Sources, target: Path, *, rules: Rules, topology: Sequen
         UsageError: the target holds something that is no site.
         HarnessError: the disk is full or gone.
     """
-    with replaced(target) as folder:
+    with replace_site(target) as folder:
         builder = _Builder(sources, folder, rules, topology)
         entries = builder.runs()
         builder.workloads()
         builder.history()
-        folder.write(f"assets/{_library()}", asset(LIBRARY))
-        folder.write("assets/plotly.LICENSE.txt", asset("plotly-cartesian.LICENSE"))
+        folder.write(f"assets/{_library()}", read_asset(LIBRARY))
+        folder.write("assets/plotly.LICENSE.txt", read_asset("plotly-cartesian.LICENSE"))
         links = [name for name in folder.there if not name.startswith("runs/")]
         left_out = tuple(dict.fromkeys(builder.left_out))
         folder.write("index.html", render_index(entries, links, left_out))
@@ -84,7 +84,7 @@ class _Builder:
         self._runs: list[SiteRun] = []
         for source in sources.runs:
             try:
-                self._runs.append(site_run(source))
+                self._runs.append(read_site_run(source))
             except UsageError as error:
                 self.left_out.append(str(error))
         self._runs.sort(key=lambda run: run.entry.started_at, reverse=True)
@@ -96,13 +96,13 @@ class _Builder:
     def workloads(self) -> None:
         """Make a page for each workload, with the newest run of each machine."""
         for workload, runs in self._newest().items():
-            self._page(f"workloads/{slug(workload)}/index.html", runs, lambda study: None, workload=workload)
+            self._page(f"workloads/{make_page_name(workload)}/index.html", runs, lambda study: None, workload=workload)
 
     def history(self) -> None:
         """Make the page of all series, where there are some."""
         shown = list({run.name: run for runs in self._newest().values() for run in runs}.values())
         names = [run.name for run in shown]
-        content = digest([*self._common, *self._topology, *names, *(run.content for run in self._runs)])
+        content = compute_digest([*self._common, *self._topology, *names, *(run.content for run in self._runs)])
         self._guarded("history/index.html", content, lambda: self._history(shown))
 
     def _run(self, run: SiteRun) -> Entry:
@@ -124,14 +124,14 @@ class _Builder:
     def _history(self, shown: Sequence[SiteRun]) -> Made:
         kept, _ = read_measured_runs(run.home for run in self._runs)
         runs = [found for run in shown if not isinstance(found := read_or_reason(run.home), str)]
-        study = build_study(runs, history=history_of(runs, kept, self._topology)) if runs else None
-        if not study or not any(history_panel.draw(study)):
+        study = build_study(runs, history=read_history(runs, kept, self._topology)) if runs else None
+        if not study or not any(history_panel.draw_panel(study)):
             return None, None
         place = Place(f"../assets/{_library()}", "../index.html", _changes(study), (history_panel,))
         return render_page(study, place), None
 
     def _page(self, name: str, runs: Sequence[SiteRun], say: Callable[[Study], Any], *, workload: str = "") -> Any:
-        content = digest([*self._common, workload, *(run.content for run in runs)])
+        content = compute_digest([*self._common, workload, *(run.content for run in runs)])
         return self._guarded(name, content, lambda: self._made(runs, say, workload))
 
     def _made(self, runs: Sequence[SiteRun], say: Callable[[Study], Any], workload: str) -> Made:
@@ -159,7 +159,7 @@ class _Builder:
 def _said(study: Study, run: SiteRun) -> dict[str, Any]:
     """Return what the index says of a run, and only its rows can tell."""
     statuses = study.cases[study.cases["run"] == run.entry.run_id]["status"]
-    return {"failures": int((~statuses.isin([OK, SKIPPED])).sum()), "headline": headline(study)}
+    return {"failures": int((~statuses.isin([OK, SKIPPED])).sum()), "headline": write_headline(study)}
 
 
 def _changes(study: Study) -> str:
@@ -180,7 +180,7 @@ def _of_workload(run: Run, workload: str) -> Run:
 @cache
 def _code() -> str:
     """Return a digest of what renders pages, so that a newer version makes all of them anew."""
-    return digest(_files_below(resources.files("harness")))
+    return compute_digest(_files_below(resources.files("harness")))
 
 
 def _files_below(folder: Any) -> Iterator[bytes]:
@@ -194,4 +194,4 @@ def _files_below(folder: Any) -> Iterator[bytes]:
 @cache
 def _library() -> str:
     """Return a name for the drawing library that changes with it, for hosts that let a browser keep files for long."""
-    return f"plotly-{digest([asset(LIBRARY)])[:12]}.min.js"
+    return f"plotly-{compute_digest([read_asset(LIBRARY)])[:12]}.min.js"

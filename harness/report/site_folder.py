@@ -79,7 +79,7 @@ class SiteFolder:
 
 
 @contextlib.contextmanager
-def replaced(target: Path) -> Iterator[SiteFolder]:
+def replace_site(target: Path) -> Iterator[SiteFolder]:
     """Yield a site to be built, which takes the place of the target once it is whole; until then that stays.
 
     Raises:
@@ -130,15 +130,15 @@ def check_replaceable(target: Path) -> None:
         raise UsageError(f"{target} holds {foreign[0]}, which bench site did not make: give it a folder of its own")
 
 
-def slug(name: str) -> str:
+def make_page_name(name: str) -> str:
     """Return a name for a path and an address: the name itself where it is plain; it comes from a file."""
     if _SAFE.fullmatch(name):
         return name
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:60]
-    return f"_{plain}-{digest([name])[:12]}"
+    return f"_{plain}-{compute_digest([name])[:12]}"
 
 
-def digest(parts: Iterable[str | bytes]) -> str:
+def compute_digest(parts: Iterable[str | bytes]) -> str:
     """Return a digest of parts, each told from the next."""
     found = hashlib.blake2b(digest_size=16)
     for part in parts:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.core.errors import UsageError
 from harness.core.variant import BASE
 from harness.report.index import Entry
-from harness.report.site_folder import digest, slug
-from harness.report.study import machine_name
+from harness.report.site_folder import compute_digest, make_page_name
+from harness.report.study import name_machine
 from harness.store.layout import JOURNAL, RUN, TABLES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SiteRun:
     entry: Entry
 
 
-def site_run(source: Source) -> SiteRun:
+def read_site_run(source: Source) -> SiteRun:
     """Return what is known of a run.
 
     Raises:
@@ -55,7 +55,7 @@ def site_run(source: Source) -> SiteRun:
     try:
         return SiteRun(
             home=source.home,
-            name=f"runs/{slug(run.id)}/index.html",
+            name=f"runs/{make_page_name(run.id)}/index.html",
             content=_content(source.home),
             order=(run.complete, run.started_at),
             run_set=run.variant.run_set if run.variant else "",
@@ -75,7 +75,7 @@ def _entry(run: RunDescription) -> Entry:
         page="",
         started_at=run.started_at,
         workloads=list(dict.fromkeys(case.workload for case in run.cases)),
-        machine=machine_name(run.environment, run.policy),
+        machine=name_machine(run.environment, run.policy),
         fingerprint=run.environment.fingerprint,
         commit=run.environment.git_commit,
         dirty=run.environment.git_dirty,
@@ -87,4 +87,4 @@ def _entry(run: RunDescription) -> Entry:
 def _content(home: Path) -> str:
     """Return a digest of the files of a run."""
     files: Any = [home / name for name in (RUN, JOURNAL, *TABLES)]
-    return digest(part for file in files if file.is_file() for part in (file.name, file.read_bytes()))
+    return compute_digest(part for file in files if file.is_file() for part in (file.name, file.read_bytes()))

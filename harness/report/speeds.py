@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.efficiency import CONTENDED
-from harness.analysis.ratio import mean_ratio
-from harness.core.metric import three_digits
-from harness.core.trial import OK, SKIPPED, by_case
-from harness.formats.cells import spread
-from harness.report.figure import series_name
-from harness.report.lines import rest_of
-from harness.report.study import word
+from harness.analysis.ratio import average_ratios
+from harness.core.metric import format_number
+from harness.core.trial import OK, SKIPPED, group_trials
+from harness.formats.cells import format_interval
+from harness.report.axis_lines import describe_rest
+from harness.report.figure import name_series
+from harness.report.study import format_axis_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,12 +65,12 @@ class Speed:
     @property
     def text(self) -> str:
         """The speed with its interval, in parentheses where cores were not free."""
-        reach = f" {spread(self.ci_high / self.median)}" if math.isfinite(self.ci_high) else ""
-        said = f"{three_digits(self.median)}{reach}"
+        reach = f" {format_interval(self.ci_high / self.median)}" if math.isfinite(self.ci_high) else ""
+        said = f"{format_number(self.median)}{reach}"
         return f"({said})" if self.doubts else said
 
 
-def speeds_over(study: Study, axis: str) -> list[Speed]:
+def compare_speeds(study: Study, axis: str) -> list[Speed]:
     """Return what each implementation comes to at each value of an axis, and over all where it has a speed at each.
 
     Rows are in the order of the axis; the mean over its values, weighted alike, follows those that it is of.
@@ -78,7 +78,7 @@ def speeds_over(study: Study, axis: str) -> list[Speed]:
     cases = study.cases[study.cases["params"].map(lambda params: params.get(axis) in study.axes[axis])]
     cases = cases.assign(
         value=[params.get(axis) for params in cases["params"]],
-        rest=[rest_of(study, params, axis) for params in cases["params"]],
+        rest=[describe_rest(study, params, axis) for params in cases["params"]],
     )
     trials = {run.id: _trials(run) for run in study.runs}
     found = list[Speed]()
@@ -92,7 +92,7 @@ def speeds_over(study: Study, axis: str) -> list[Speed]:
 
 
 def _trials(run: Run) -> _Trials:
-    ended, cases = by_case(run.trials), [(group, one.case) for group in run.groups for one in group.cases]
+    ended, cases = group_trials(run.trials), [(group, one.case) for group in run.groups for one in group.cases]
     found = {(group.id, case.implementation): ended[case] for group, case in cases}
     return found, {group.id for group in run.groups if group.interleaved}
 
@@ -107,7 +107,7 @@ def _of_setting(study: Study, axis: str, setting: pd.DataFrame, trials: _Trials)
     for value in values:
         for row in ours[ours["value"] == value].itertuples():
             doubts = flags[row.group, row.implementation] | flags.get((row.group, row.baseline), set())
-            yield _speed(study, row, _joined(word(value), rest), doubts)
+            yield _speed(study, row, _joined(format_axis_value(value), rest), doubts)
     for _, mine in ours.groupby("implementation", sort=False):
         if len(mine) == len(values):
             yield from _mean(study, mine, _joined(f"geometric mean of {len(values)}", rest), flags, trials)
@@ -118,7 +118,7 @@ def _joined(*parts: str) -> str:
 
 
 def _speed(study: Study, row: Any, name: str, doubts: set[str]) -> Speed:
-    who = (name, (row.implementation, row.machine), series_name(study, row), (int(row.Index),), row.baseline)
+    who = (name, (row.implementation, row.machine), name_series(study, row), (int(row.Index),), row.baseline)
     if row.ratio > 0:
         return Speed(*who, 1 / row.ratio, 1 / row.ratio_high, 1 / row.ratio_low, tuple(sorted(doubts)))
     reason = str(row.status) if row.status != OK else f"no time of {row.baseline} beside it"
@@ -132,9 +132,9 @@ def _mean(
     first = next(mine.itertuples())
     keys = [((row.group, row.implementation), (row.group, row.baseline)) for row in mine.itertuples()]
     found, interleaved = trials
-    ratio = mean_ratio([(found[one], found[base]) for one, base in keys], paired=set(mine["group"]) <= interleaved)
+    ratio = average_ratios([(found[one], found[base]) for one, base in keys], paired=set(mine["group"]) <= interleaved)
     doubts = {flag for pair in keys for key in pair for flag in flags.get(key, set())}
     if ratio:
-        who = (name, (first.implementation, first.machine), series_name(study, first))
+        who = (name, (first.implementation, first.machine), name_series(study, first))
         ends = (1 / ratio.value, 1 / ratio.ci_high, 1 / ratio.ci_low)
         yield Speed(*who, tuple(map(int, mine.index)), first.baseline, *ends, tuple(sorted(doubts)))

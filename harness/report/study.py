@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis.compare import compare
-from harness.analysis.conditions import differences
-from harness.analysis.rows import Row, result_tables
-from harness.core.case import describe
-from harness.core.environment import short_name
+from harness.analysis.compare import compare_runs
+from harness.analysis.conditions import find_differences
+from harness.analysis.rows import ResultRow, build_result_tables
+from harness.core.case import describe_point
+from harness.core.environment import shorten_name
 from harness.core.rules import Rules
-from harness.core.run import took_turns
-from harness.core.trial import OK, by_case
-from harness.formats.command import run_command
+from harness.core.run import were_interleaved
+from harness.core.trial import OK, group_trials
+from harness.formats.command import write_run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from harness.analysis.compare import Report
+    from harness.analysis.compare import RunComparison
     from harness.analysis.history import History
     from harness.core.axis import Scalar
     from harness.core.case import PlannedCase
@@ -61,11 +61,11 @@ class Study:
     runs: tuple[Run, ...]
     labels: dict[str, str]
     cases: pd.DataFrame
-    rows: tuple[Row, ...]
+    rows: tuple[ResultRow, ...]
     measurements: pd.DataFrame
     samples: pd.DataFrame
     axes: dict[str, list[Any]]
-    reports: tuple[Report, ...] = ()
+    reports: tuple[RunComparison, ...] = ()
     history: History | None = None
     left_out: tuple[str, ...] = ()
 
@@ -99,11 +99,11 @@ def build_study(
         history: of the cases, where it is to be shown.
         left_out: why other runs could not be read.
     """
-    axes, labels, names = _varying(runs), run_labels(runs), _questions(runs)
+    axes, labels, names = _varying(runs), label_runs(runs), _questions(runs)
     cases, measurements, samples = list[tuple[Any, ...]](), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
-    rows = list[Row]()
+    rows = list[ResultRow]()
     for run in runs:
-        trials = by_case(run.trials)
+        trials = group_trials(run.trials)
         for row, planned, baseline in _rows(run):
             number = len(cases)
             rows.append(row)
@@ -125,9 +125,9 @@ def build_study(
     )
 
 
-def run_labels(runs: Sequence[Run]) -> dict[str, str]:
+def label_runs(runs: Sequence[Run]) -> dict[str, str]:
     """Return a short name for each run by its id: its machine, and its revision or name where that is not enough."""
-    machines = {run.id: machine_name(run.environment, run.policy) for run in runs}
+    machines = {run.id: name_machine(run.environment, run.policy) for run in runs}
     found = {}
     for run in runs:
         like = [other for other in runs if machines[other.id] == machines[run.id]]
@@ -144,11 +144,11 @@ def _revision(run: Run) -> str:
     return variant.ref or "working tree" if variant else ""
 
 
-def machine_name(environment: Environment, policy: Policy) -> str:
+def name_machine(environment: Environment, policy: Policy) -> str:
     """Return what a run was measured on, in a few words: the GPU, or the processor without its maker's ornaments."""
     if policy.device.startswith("cuda") and environment.gpus:
         return environment.gpus[min(int(policy.device.partition(":")[2] or 0), len(environment.gpus) - 1)].name
-    return short_name(environment.cpu_model) or "a machine without a name"
+    return shorten_name(environment.cpu_model) or "a machine without a name"
 
 
 def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar | None]]:
@@ -160,7 +160,7 @@ def _varying(runs: Iterable[Run]) -> dict[str, list[Scalar | None]]:
     for (_, name), values in _values(runs).items():
         if len(values) > 1:
             found[name] = found.get(name, {}) | values
-    return {name: sorted(values, key=_order) if numeric(values) else list(values) for name, values in found.items()}
+    return {name: sorted(values, key=_order) if are_numeric(values) else list(values) for name, values in found.items()}
 
 
 def _questions(runs: Sequence[Run]) -> dict[str, str]:
@@ -169,7 +169,9 @@ def _questions(runs: Sequence[Run]) -> dict[str, str]:
     workloads, values = {case.workload for case in cases.values()}, _values(runs)
     found = {}
     for group, case in cases.items():
-        told = describe(tuple((name, value) for name, value in case.point if len(values[case.workload, name]) > 1))
+        told = describe_point(
+            tuple((name, value) for name, value in case.point if len(values[case.workload, name]) > 1)
+        )
         found[group] = " ".join(filter(None, (case.workload if len(workloads) > 1 or not told else "", told)))
     return found
 
@@ -194,24 +196,24 @@ def _order(value: Any) -> float:
     return -math.inf if value is None else float(value)
 
 
-def numeric(values: Iterable[Any]) -> bool:
+def are_numeric(values: Iterable[Any]) -> bool:
     """Return whether all values are numbers, or are not named."""
     return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
 
 
-def word(value: Any) -> str:
+def format_axis_value(value: Any) -> str:
     """Write the value of an axis; one that a case does not name is the default."""
     return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rows(run: Run) -> Iterator[tuple[Row, PlannedCase, str]]:
-    for table in result_tables(run):
+def _rows(run: Run) -> Iterator[tuple[ResultRow, PlannedCase, str]]:
+    for table in build_result_tables(run):
         planned = {one.case: one for one in table.group.cases}
         for row in table.rows:
             yield row, planned[row.case], table.group.baseline
 
 
-def _case(run: Run, row: Row, planned: PlannedCase, baseline: str, trials: Sequence[Trial]) -> tuple[Any, ...]:
+def _case(run: Run, row: ResultRow, planned: PlannedCase, baseline: str, trials: Sequence[Trial]) -> tuple[Any, ...]:
     case, ratio = row.case, row.ratio
     interval = (ratio.value, ratio.ci_low, ratio.ci_high, ratio.detectable) if ratio else (math.nan,) * 4
     return (
@@ -227,11 +229,11 @@ def _case(run: Run, row: Row, planned: PlannedCase, baseline: str, trials: Seque
         planned.cost.bytes,
         ", ".join(row.flags),
         next((trial.executed for trial in trials if trial.executed), ""),
-        run_command(case, run.policy, baseline),
+        write_run_command(case, run.policy, baseline),
     )
 
 
-def _measurements(number: int, row: Row) -> Iterator[tuple[Any, ...]]:
+def _measurements(number: int, row: ResultRow) -> Iterator[tuple[Any, ...]]:
     for found in row.measurements.values():
         values = (found.median, found.ci_low, found.ci_high, found.n, found.launches)
         yield number, found.metric, found.unit, *values, found.provenance, ", ".join(found.flags)
@@ -244,8 +246,8 @@ def _samples(number: int, trials: Iterable[Trial]) -> Iterator[tuple[Any, ...]]:
                 yield number, trial.launch, one.round, one.index, one.metric, one.value, one.flags
 
 
-def _reports(runs: Sequence[Run], rules: Rules) -> Iterator[Report]:
+def _reports(runs: Sequence[Run], rules: Rules) -> Iterator[RunComparison]:
     """Yield what may be said of each run against the first, where they took turns or differ in no condition."""
     for other in runs[1:]:
-        if took_turns(runs[0], other) or not differences(runs[0], other):
-            yield compare(runs[0], other, rules)
+        if were_interleaved(runs[0], other) or not find_differences(runs[0], other):
+            yield compare_runs(runs[0], other, rules)

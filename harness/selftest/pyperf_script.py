@@ -15,9 +15,9 @@ def _step(text: str, *, is_timed: bool) -> Any:
     """Return the step; the process that only starts those that time it does without torch."""
     if not is_timed:
         return lambda: None
-    from harness.selftest.step import built
+    from harness.selftest.step import build_step
 
-    return built(text)
+    return build_step(text)
 
 
 if __name__ == "__main__":

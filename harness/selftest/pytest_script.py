@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from harness.selftest.step import built
+from harness.selftest.step import build_step
 
 
 def test_step(benchmark: Any) -> None:
     """Time it."""
-    benchmark(built(os.environ["BENCHWRIGHT_STEP"]))
+    benchmark(build_step(os.environ["BENCHWRIGHT_STEP"]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.comparison import EQUIVALENT, FASTER, SLOWER
 from harness.core.errors import HarnessError
-from harness.core.median import median_interval
+from harness.core.median import estimate_median_interval
 from harness.detect import has_module
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Rival:
     verdict: Callable[[Any, Any], Verdict]
 
 
-def installed() -> list[Rival]:
+def find_installed() -> list[Rival]:
     """Return the tools that are there."""
     return [rival for rival in _RIVALS if has_module(rival.module)]
 
@@ -58,7 +58,7 @@ def _timer(plan: Plan, sources: tuple[str, ...], planted: float, seconds: float)
 
 def _disjoint(base: list[float], new: list[float]) -> Verdict:
     """Judge by the 95 % intervals of the two medians: torch prints both, and has no test of its own."""
-    ours, theirs = median_interval(new), median_interval(base)
+    ours, theirs = estimate_median_interval(new), estimate_median_interval(base)
     if ours[0] > theirs[1]:
         return SLOWER
     return FASTER if ours[1] < theirs[0] else EQUIVALENT

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.catalog import load_catalog
-from harness.launch.planted import slowed
+from harness.launch.worker.injected import slow_down
 
 if TYPE_CHECKING:
     from harness.core.workload import Step
 
 
-def built(text: str) -> Step:
+def build_step(text: str) -> Step:
     """Return the step that a specification describes."""
     spec = json.loads(text)
     torch.set_num_threads(spec["threads"])
@@ -27,4 +27,4 @@ def built(text: str) -> Step:
     workload = catalog.workload(spec["workload"])
     inputs = workload.make_inputs(workload.params(spec["params"]), "cpu", generator)
     step = catalog.implementation(spec["workload"], spec["implementation"]).build(inputs)
-    return slowed(step, spec["planted"], "cpu") if spec["planted"] else step
+    return slow_down(step, spec["planted"], "cpu") if spec["planted"] else step

@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.analysis.compare import compare
+from harness.analysis.compare import compare_runs
 from harness.core.comparison import FASTER, SLOWER
 from harness.core.errors import EXIT_INTERRUPTED
 from harness.core.metric import PRIMARY
 from harness.core.variant import BASE, Variant
-from harness.run import execute, start_run
+from harness.runner import execute_run, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.core.environment import Environment
     from harness.core.rules import Rules
     from harness.plan import Plan
-    from harness.run import Observer
+    from harness.runner import Observer
     from harness.selftest.rivals import Rival
 
 OWN = "benchwright"
@@ -57,7 +57,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrialSetting:
     """What all tries share.
 
     Attributes:
@@ -75,7 +75,7 @@ class Setting:
     place: Path
 
 
-def run_tries(setting: Setting, rivals: Sequence[Rival], tries: int, tell: Callable[[str], None]) -> list[Tally]:
+def run_tries(setting: TrialSetting, rivals: Sequence[Rival], tries: int, tell: Callable[[str], None]) -> list[Tally]:
     """Let the tools take turns, and count how often each is right.
 
     A try measures the same code twice and once with each slowdown. Another tool gets the wall time that this harness
@@ -117,7 +117,7 @@ class _Counts:
         return Tally(tool, tries, self._alarms, self._found, self._seconds)
 
 
-def _own_try(setting: Setting) -> dict[float, Verdict]:
+def _own_try(setting: TrialSetting) -> dict[float, Verdict]:
     sides = [Variant(BASE), Variant("effect-0")]
     sides += [Variant(f"effect-{effect:g}", planted=effect) for effect in setting.effects]
     runs = start_run(
@@ -130,17 +130,17 @@ def _own_try(setting: Setting) -> dict[float, Verdict]:
         tags={},
         variants=sides,
     )
-    runs, code = execute(runs, setting.observer)
+    runs, code = execute_run(runs, setting.observer)
     if code == EXIT_INTERRUPTED:
         raise KeyboardInterrupt
     said = {}
     for effect, run in zip((0.0, *setting.effects), runs[1:], strict=True):
-        report = compare(runs[0], run, setting.rules)
+        report = compare_runs(runs[0], run, setting.rules)
         said[effect] = next(row.verdict for row in report.rows if row.metric in ("", PRIMARY))
     return said
 
 
-def _rival_try(setting: Setting, rival: Rival, seconds: float) -> Iterator[tuple[float, Verdict]]:
+def _rival_try(setting: TrialSetting, rival: Rival, seconds: float) -> Iterator[tuple[float, Verdict]]:
     base = rival.measure(setting.plan, setting.sources, 0.0, seconds)
     for effect in (0.0, *setting.effects):
         yield effect, rival.verdict(base, rival.measure(setting.plan, setting.sources, effect, seconds))

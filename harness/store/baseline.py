@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError, UsageError
 from harness.store.find import BASELINES, read_kept_runs
-from harness.store.place import mirrored, require_local
+from harness.store.place import mirror_place, require_local
 from harness.store.read import read_run
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def keep_baseline(results: Path, name: str, folder: Path) -> Path:
     partial = home / f".{run.id}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        with mirrored(folder) as here:
+        with mirror_place(folder) as here:
             shutil.copytree(here, partial, ignore=shutil.ignore_patterns("*.html"))  # a page can be made again
         for one in earlier:
             shutil.rmtree(one)

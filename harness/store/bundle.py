@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
 from harness.store.layout import JOURNAL, MEASUREMENTS, RUN, SAMPLES, TRIALS
-from harness.store.place import reached
+from harness.store.place import reach_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 _PLAIN_FILE = 0o100644
 
 
-def bundle(runs: Iterable[Run]) -> bytes:
+def write_bundle(runs: Iterable[Run]) -> bytes:
     """Return a zip file with the folders of runs: what they hold of the store's own files, and nothing else.
 
     Raises:
@@ -76,7 +76,7 @@ def _files(run: Run) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a run; one that is complete has no journal any more, whatever lies there."""
     for name in LARGEST:
         try:
-            with reached(run.folder):
+            with reach_place(run.folder):
                 if (run.folder / name).exists() and not (run.complete and name == JOURNAL):
                     yield name, (run.folder / name).read_bytes()
         except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.core.errors import UsageError
 from harness.store.description import read_description
 from harness.store.layout import RUN
-from harness.store.place import reached
+from harness.store.place import reach_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def find_runs(results: Path) -> list[Path]:
     Raises:
         UsageError: the place is of another machine, and cannot be reached.
     """
-    with reached(results):
+    with reach_place(results):
         found = [path.parent for path in results.rglob(RUN)]
     return sorted(found, key=lambda folder: (folder.name, str(folder)))
 

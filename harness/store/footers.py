@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from harness.store.duck import SQL_TYPES, connect, paths
+from harness.store.duck import SQL_TYPES, open_database, quote_paths
 from harness.store.layout import ADDED, COLUMNS, VERSION
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LEAST = 12
 _Columns = frozenset[tuple[str, str | None]]
 
 
-def versions(files: Sequence[Path]) -> dict[Path, int | str]:
+def read_versions(files: Sequence[Path]) -> dict[Path, int | str]:
     """Return the version of the form that each file has, or in words why it has none; one foreign file harms no other.
 
     DuckDB takes the form of many files from the first and fails at the first that is damaged, hence the look ahead.
@@ -57,9 +57,9 @@ def _columns(files: Sequence[Path]) -> dict[Path, _Columns | str]:
     if not files:
         return {}
     try:
-        with connect() as duck:
+        with open_database() as duck:
             query = "select file_name, name, duckdb_type from parquet_schema($files)"
-            once = list(dict.fromkeys(paths(files)))  # a file may have been named in two ways
+            once = list(dict.fromkeys(quote_paths(files)))  # a file may have been named in two ways
             rows = duck.execute(query, {"files": once}).fetchall()
     except duckdb.Error:
         if len(files) == 1:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def measuring(folders: Iterable[Path]) -> Iterator[None]:
+def hold_measuring(folders: Iterable[Path]) -> Iterator[None]:
     """Mark runs as being measured until the end of the context; a complete run has no journal, and needs no mark.
 
     Raises:
@@ -36,7 +36,7 @@ def measuring(folders: Iterable[Path]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_rest(folder: Path) -> Iterator[None]:
+def hold_at_rest(folder: Path) -> Iterator[None]:
     """Keep a run from being measured until the end of the context.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
-from harness.core.trial import Launch, Rest, Trial, trial_from_json
+from harness.core.trial import Launch, Rest, Trial, read_trial
 from harness.store.layout import JOURNAL
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_journal(folder: Path, description: RunDescription, name: str = "") -> t
             continue  # torn, as the process that wrote it was killed; or empty
         try:
             if "trial" in event:
-                trials.append(trial_from_json(event["trial"]))
+                trials.append(read_trial(event["trial"]))
             elif "rest" in event:
                 rests.append(Rest(**event["rest"]))
             else:

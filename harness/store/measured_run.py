@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 
 from harness.core.errors import UsageError
 from harness.core.measurement import Measurement
-from harness.core.metric import METRICS, recorded_metric
+from harness.core.metric import METRICS, find_recorded_metric
 from harness.core.run import MeasuredRun
 from harness.store.description import read_description
 from harness.store.layout import MEASUREMENTS
-from harness.store.place import table_source
+from harness.store.place import open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,7 +61,7 @@ def read_measured_run(folder: Path) -> MeasuredRun:
 
 
 def _measurements(folder: Path, cases: dict[str, Case], declared: Declared) -> Iterator[Measurement]:
-    for row in pq.ParquetFile(table_source(folder / MEASUREMENTS)).read(columns=_COLUMNS).to_pylist():
+    for row in pq.ParquetFile(open_table(folder / MEASUREMENTS)).read(columns=_COLUMNS).to_pylist():
         case, flags = cases[row["case"]], tuple(filter(None, row["flags"].split(",")))
-        own = None if row["metric"] in METRICS else recorded_metric(row["metric"], declared.get(case.workload, {}))
+        own = None if row["metric"] in METRICS else find_recorded_metric(row["metric"], declared.get(case.workload, {}))
         yield Measurement(**{**row, "case": case, "flags": flags, "own": own})

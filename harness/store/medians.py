@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.core.errors import unknown
-from harness.core.matching import matching
+from harness.core.errors import make_unknown_error
+from harness.core.matching import match_cases
 from harness.core.trial import OK
-from harness.store.query import connected
+from harness.store.query import open_views
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.core.run_description import RunDescription
     from harness.core.suite import Mode
-    from harness.store.sources import Sources
+    from harness.store.gather import Sources
 
 
 class Setting(NamedTuple):
@@ -56,7 +56,7 @@ _METRICS = "select distinct metric from samples where {counts}"
 _SUCCEEDED = '(round < 0 or (run_id, "case", launch) not in (select (run_id, "case", launch) from failed))'
 
 
-def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
+def compute_medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
     """Return the median of a metric for each case that a word means, on each machine and in each setting.
 
     They come in the order of the newest plan.
@@ -64,8 +64,8 @@ def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
     Raises:
         UsageError: there is no such case or metric; the message has the nearest.
     """
-    cases = matching({case for run in sources.runs for case in run.description.cases}, word)
-    with connected(sources) as duck:
+    cases = match_cases({case for run in sources.runs for case in run.description.cases}, word)
+    with open_views(sources) as duck:
         settings, counts = _settings(duck, sources), _counts(duck, cases if word else None)
         several = len(settings) > 1
         parts = ("setting", "join settings using (run_id)") if several else ("0", "")
@@ -73,7 +73,7 @@ def medians(sources: Sources, metric: str, word: str = "") -> list[Median]:
         rows = duck.execute(query, {"metric": metric}).fetchall()
         if not rows:
             known = duck.execute(_METRICS.format(counts=counts)).fetchall()
-            raise unknown("metric", metric, [name for (name,) in known])
+            raise make_unknown_error("metric", metric, [name for (name,) in known])
     found = [Median(case, settings[setting], *rest) for case, setting, *rest in rows]
     planned = {
         case.id: number for number, case in enumerate(case for run in sources.runs for case in run.description.cases)

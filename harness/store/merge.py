@@ -13,20 +13,20 @@ import pyarrow.parquet as pq
 from harness.core.errors import HarnessError, UsageError
 from harness.store import schema
 from harness.store.layout import RUNS, TABLES
-from harness.store.query import VIEWS, connected
+from harness.store.query import VIEWS, open_views
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
 
-    from harness.store.sources import Sources
+    from harness.store.gather import Sources
 
 # Rows that lie together in a file: enough to be read fast, and few enough to be held in memory while they are written.
 _ROWS = 1 << 17
 
 
-def merge(sources: Sources, target: Path) -> None:
+def merge_runs(sources: Sources, target: Path) -> None:
     """Write the tables of all runs, and the description of each, into a new folder.
 
     Raises:
@@ -38,7 +38,7 @@ def merge(sources: Sources, target: Path) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
-        with connected(sources) as duck:
+        with open_views(sources) as duck:
             for table in TABLES:
                 _write(duck, table, partial / table)
         pq.write_table(_runs(sources), partial / RUNS, compression="zstd")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.trial import OK, SKIPPED
-from harness.store.query import connected
+from harness.store.query import open_views
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from harness.core.run_description import State
+    from harness.store.gather import Sources
     from harness.store.source import Source
-    from harness.store.sources import Sources
 
 _SAMPLES = "select run_id, count(*) from samples group by run_id"
 _FAILURES = 'select run_id, count(distinct "case") from trials where status not in ($ok, $skipped) group by run_id'
@@ -47,9 +47,9 @@ class Overview:
     size: int | None
 
 
-def overviews(sources: Sources) -> list[Overview]:
+def read_overviews(sources: Sources) -> list[Overview]:
     """Return a line for each run, newest last."""
-    with connected(sources) as duck:
+    with open_views(sources) as duck:
         samples = _by_run(duck, _SAMPLES)
         failures = _by_run(duck, _FAILURES, ok=OK, skipped=SKIPPED)
     return [
@@ -57,7 +57,7 @@ def overviews(sources: Sources) -> list[Overview]:
     ]
 
 
-def folder_size(folder: Path) -> int:
+def measure_folder(folder: Path) -> int:
     """Return how many bytes a folder of this machine takes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
@@ -81,5 +81,5 @@ def _overview(run: Source, failures: int, samples: int) -> Overview:
         cases=len(cases),
         failures=failures,
         samples=samples,
-        size=None if run.merged else folder_size(run.home),
+        size=None if run.merged else measure_folder(run.home),
     )

@@ -39,7 +39,7 @@ def is_local(place: Path) -> bool:
     return isinstance(place, Path)
 
 
-def place_of(word: str) -> Path:
+def resolve_place(word: str) -> Path:
     """Return the path that a word means: of this machine, or for ``PROTOCOL://`` of wherever that is.
 
     Raises:
@@ -63,7 +63,7 @@ def place_of(word: str) -> Path:
 
 
 @contextlib.contextmanager
-def reached(place: Path) -> Iterator[None]:
+def reach_place(place: Path) -> Iterator[None]:
     """Turn whatever a back-end raises into one line; faults of this machine's folders stay what they are.
 
     Raises:
@@ -80,7 +80,7 @@ def reached(place: Path) -> Iterator[None]:
         raise UsageError(f"{place} cannot be reached: {_first_line(error)}") from None
 
 
-def holds(folder: Path, name: str) -> bool:
+def has_file(folder: Path, name: str) -> bool:
     """Return whether there is a file of that name in a folder.
 
     Raises:
@@ -89,7 +89,7 @@ def holds(folder: Path, name: str) -> bool:
     if is_local(folder):
         return (folder / name).exists()
     remote: Any = folder / name
-    with reached(folder):
+    with reach_place(folder):
         remote.fs.invalidate_cache()
         try:
             remote.fs.info(remote.path)
@@ -98,7 +98,7 @@ def holds(folder: Path, name: str) -> bool:
     return True
 
 
-def table_source(path: Path) -> Path | io.BytesIO:
+def open_table(path: Path) -> Path | io.BytesIO:
     """Return what pyarrow reads a table from: the file itself, or its content where it is of another machine."""
     return path if is_local(path) else io.BytesIO(path.read_bytes())
 
@@ -114,7 +114,7 @@ def require_local(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def mirrored(place: Path) -> Iterator[Path]:
+def mirror_place(place: Path) -> Iterator[Path]:
     """Yield a folder of this machine with the runs of a place: itself, or a copy that is removed afterwards.
 
     The last parts of a place that is not of this machine may be patterns with ``*``, ``?`` and ``[]``.
@@ -126,12 +126,12 @@ def mirrored(place: Path) -> Iterator[Path]:
         yield place
         return
     with tempfile.TemporaryDirectory(prefix="benchwright-") as home:
-        with reached(place):
+        with reach_place(place):
             _copy(place, Path(home))
         yield Path(home)
 
 
-def without_pattern(word: str) -> tuple[str, tuple[str, ...]]:
+def split_pattern(word: str) -> tuple[str, tuple[str, ...]]:
     """Split a place into what is fixed and the patterns below it."""
     parts = word.split("/")
     fixed = next((index for index, part in enumerate(parts) if has_magic(part)), len(parts))
@@ -140,7 +140,7 @@ def without_pattern(word: str) -> tuple[str, tuple[str, ...]]:
 
 def _copy(place: Any, home: Path) -> None:
     """Bring the files of all runs of a place here: one listing, and then all files side by side."""
-    base, patterns = without_pattern(place.path.rstrip("/"))
+    base, patterns = split_pattern(place.path.rstrip("/"))
     place.fs.invalidate_cache()
     targets = {}
     for name in place.fs.find(base):

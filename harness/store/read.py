@@ -14,7 +14,7 @@ from harness.core.trial import Sample, Status, Trial
 from harness.store import schema
 from harness.store.description import read_description
 from harness.store.journal import read_journal
-from harness.store.place import table_source
+from harness.store.place import open_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,6 +64,6 @@ def _read_tables(folder: Path, planned: Iterable[Case]) -> list[Trial]:
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     """Return the columns that a table has of those that are wanted."""
-    with pq.ParquetFile(table_source(path)) as file:
+    with pq.ParquetFile(open_table(path)) as file:
         table = file.read(columns=[name for name in names if name in file.schema_arrow.names])
         return {name: table.column(name).to_pylist() for name in names if name in table.column_names}

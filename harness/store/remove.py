@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError, UsageError
 from harness.store.find import find_runs
-from harness.store.hold import at_rest
+from harness.store.hold import hold_at_rest
 from harness.store.layout import RUN
-from harness.store.overview import folder_size
+from harness.store.overview import measure_folder
 from harness.store.place import require_local
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_removable(folder: Path) -> None:
     require_local(folder)
     if folder.is_symlink() or find_runs(folder) != [folder]:
         raise UsageError(f"{folder} is not one run folder: remove it by hand")
-    with at_rest(folder):
+    with hold_at_rest(folder):
         pass
 
 
@@ -37,8 +37,8 @@ def remove_run(folder: Path) -> int:
         HarnessError: it cannot be.
     """
     check_removable(folder)
-    with at_rest(folder):
-        size = folder_size(folder)
+    with hold_at_rest(folder):
+        size = measure_folder(folder)
         try:
             (folder / RUN).unlink()  # from here on it is no run for any reader, also where what follows is cut short
             shutil.rmtree(folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from harness.core.metric import recorded_metric
+from harness.core.metric import find_recorded_metric
 from harness.core.trial import Sample
 from harness.store import schema
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OF_SAMPLE = [field.name for field in fields(Sample)]
 
 
-def sample_table(run_id: str, trials: Iterable[Trial], declared: Declared) -> pa.Table:
+def build_sample_table(run_id: str, trials: Iterable[Trial], declared: Declared) -> pa.Table:
     """Return every sample of a run's trials; column by column, for there may be millions."""
     columns: dict[str, list[Any]] = {name: [] for name in schema.SAMPLES_SCHEMA.names}
     for trial in trials:
@@ -31,12 +31,14 @@ def sample_table(run_id: str, trials: Iterable[Trial], declared: Declared) -> pa
         for name in _OF_SAMPLE:
             columns[name] += [getattr(sample, name) for sample in trial.samples]
         own = declared.get(trial.case.workload, {})
-        units = {metric: recorded_metric(metric, own).unit for metric in {sample.metric for sample in trial.samples}}
+        units = {
+            metric: find_recorded_metric(metric, own).unit for metric in {sample.metric for sample in trial.samples}
+        }
         columns["unit"] += [units[sample.metric] for sample in trial.samples]
     return pa.Table.from_pydict(columns, schema=schema.SAMPLES_SCHEMA)
 
 
-def trial_table(run_id: str, trials: Iterable[Trial]) -> pa.Table:
+def build_trial_table(run_id: str, trials: Iterable[Trial]) -> pa.Table:
     """Return the trials of a run, without their samples."""
     rows = (
         {**vars(one), "run_id": run_id, "case": one.case.id, "message": _text(one.message), "log": _text(one.log)}
@@ -45,7 +47,7 @@ def trial_table(run_id: str, trials: Iterable[Trial]) -> pa.Table:
     return _table(rows, schema.TRIALS_SCHEMA)
 
 
-def measurement_table(run_id: str, measurements: Iterable[Measurement]) -> pa.Table:
+def build_measurement_table(run_id: str, measurements: Iterable[Measurement]) -> pa.Table:
     """Return what the samples of a run were summarised to."""
     rows = (
         {**vars(row), **_case_columns(run_id, row.case), "unit": row.unit, "flags": ",".join(row.flags)}

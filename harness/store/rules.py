@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from harness.core.errors import UsageError
-from harness.core.rules import Rules, rules_from_toml
+from harness.core.rules import Rules, parse_rules
 
 DEFAULT = Path(".benchwright.toml")
 
@@ -21,6 +21,6 @@ def read_rules(path: Path | None) -> Rules:
         return Rules()
     file = path or DEFAULT
     try:
-        return rules_from_toml(str(file), tomllib.loads(file.read_text()))
+        return parse_rules(str(file), tomllib.loads(file.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"rules {file}: {error}") from None

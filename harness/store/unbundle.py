@@ -62,7 +62,7 @@ def is_bundle(path: Path) -> bool:
         return False
 
 
-def unbundle(path: Path, results: Path) -> Unbundled:
+def import_bundle(path: Path, results: Path) -> Unbundled:
     """Put the runs of a bundle where runs are kept, all of them or none.
 
     Raises:
@@ -79,7 +79,7 @@ def unbundle(path: Path, results: Path) -> Unbundled:
     return Unbundled(tuple(results / name for name in new), tuple(results / name for name in known))
 
 
-def unpack(path: Path, folder: Path) -> None:
+def unpack_bundle(path: Path, folder: Path) -> None:
     """Unpack a bundle into a folder: exactly the files that it says it has, and they are files of runs.
 
     Raises:
@@ -213,13 +213,13 @@ def _move(place: Path, results: Path, names: list[str]) -> None:
 
 def main(path: str, folder: str, memory: str) -> int:
     """Unpack a bundle and look through its runs; return the exit code, with the reason on the standard error."""
-    from harness.store.vet import vet  # with pyarrow, which whoever waits for this process does without
+    from harness.store.vet import vet_run  # with pyarrow, which whoever waits for this process does without
 
     _limit_memory(int(memory))
     try:
-        unpack(Path(path), Path(folder))
+        unpack_bundle(Path(path), Path(folder))
         for run in sorted(Path(folder).iterdir()):
-            vet(run)
+            vet_run(run)
     except (UsageError, HarnessError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return EXIT_HARNESS if isinstance(error, HarnessError) else EXIT_USAGE

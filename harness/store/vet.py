@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.core.errors import UsageError
-from harness.core.field_types import checked
+from harness.core.field_types import check_fields
 from harness.store.description import read_description
 from harness.store.layout import ADDED, JOURNAL, RUN, TABLES
 from harness.store.read import read_run
@@ -25,7 +25,7 @@ MOST_ROWS = 4_000_000
 MOST_BYTES = 1 << 30
 
 
-def vet(folder: Path) -> None:
+def vet_run(folder: Path) -> None:
     """Refuse a folder that is not a whole run of a form that is known.
 
     Raises:
@@ -61,7 +61,7 @@ def _check_names(folder: Path, description: RunDescription) -> None:
 def _check_run(run: Run, *, journal: bool) -> None:
     """Check what others rely on beside that; tables have their types by their columns."""
     for trial in run.trials if journal else ():
-        checked(trial)
+        check_fields(trial)
     _ = run.environment.packages["torch"]
     device, _, index = run.policy.device.partition(":")
     _ = run.environment.gpus[int(index)] if device == "cuda" else device

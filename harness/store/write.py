@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from harness.core.errors import HarnessError, UsageError
 from harness.core.run_description import COMPLETE, RUNNING
-from harness.core.trial import Launch, Rest, Trial, trial_to_json, utc_now
+from harness.core.trial import Launch, Rest, Trial, format_utc_now, write_trial
 from harness.store import schema
 from harness.store.place import require_local
-from harness.store.rows import measurement_table, sample_table, trial_table
+from harness.store.rows import build_measurement_table, build_sample_table, build_trial_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.core.run_description import RunDescription, State
 
 
-def new_run_id(selection: str) -> str:
+def make_run_id(selection: str) -> str:
     """Return a name for a run: when, what, and a few digits that no other run has."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", selection).strip("-.")[:60]
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{uuid.uuid4().hex[:6]}"
@@ -49,14 +49,14 @@ def create_run(results: Path, description: RunDescription) -> Path:
     folder = results / description.id
     try:
         folder.mkdir(parents=True)
-        _describe(folder, replace(description, started_at=description.started_at or utc_now()))
+        _describe(folder, replace(description, started_at=description.started_at or format_utc_now()))
         (folder / schema.JOURNAL).touch()
     except OSError as error:
         raise UsageError(f"cannot write to {results}: {error.strerror}") from None
     return folder
 
 
-def reopen(run: Run, groups: Iterable[Group]) -> None:
+def reopen_run(run: Run, groups: Iterable[Group]) -> None:
     """Let a run go on by another plan of the same cases.
 
     Raises:
@@ -72,7 +72,7 @@ def reopen(run: Run, groups: Iterable[Group]) -> None:
         raise HarnessError(f"cannot write to {run.folder}: {error.strerror}") from None
 
 
-def append(folder: Path, event: Launch | Rest | Trial) -> None:
+def append_event(folder: Path, event: Launch | Rest | Trial) -> None:
     """Add a launch, a rest or a finished trial to the journal; once this returns, it survives the end of this process.
 
     Raises:
@@ -96,11 +96,11 @@ def write_tables(run: Run, measurements: Iterable[Measurement], state: State) ->
     Raises:
         HarnessError: the disk is full or gone; the journal stays.
     """
-    folder, ended = run.folder, replace(run.description, state=state, ended_at=utc_now())
+    folder, ended = run.folder, replace(run.description, state=state, ended_at=format_utc_now())
     try:
-        _write(folder / schema.SAMPLES, sample_table(run.id, run.trials, run.metrics))
-        _write(folder / schema.TRIALS, trial_table(run.id, run.trials))
-        _write(folder / schema.MEASUREMENTS, measurement_table(run.id, measurements))
+        _write(folder / schema.SAMPLES, build_sample_table(run.id, run.trials, run.metrics))
+        _write(folder / schema.TRIALS, build_trial_table(run.id, run.trials))
+        _write(folder / schema.MEASUREMENTS, build_measurement_table(run.id, measurements))
         _describe(folder, ended)
         if state == COMPLETE:
             (folder / schema.JOURNAL).unlink()
@@ -112,7 +112,7 @@ def write_tables(run: Run, measurements: Iterable[Measurement], state: State) ->
 def _event(event: Launch | Rest | Trial) -> str:
     """Return a line of the journal, after the end of the one before: that may be torn, and stays a line by itself."""
     kind = type(event).__name__.lower()
-    return "\n" + json.dumps({kind: trial_to_json(event) if isinstance(event, Trial) else asdict(event)})
+    return "\n" + json.dumps({kind: write_trial(event) if isinstance(event, Trial) else asdict(event)})
 
 
 def _describe(folder: Path, description: RunDescription) -> None:

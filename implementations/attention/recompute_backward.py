@@ -46,27 +46,6 @@ def recompute_backward(x: AttentionInputs) -> Step:
         """See (batch, heads, queries, n) as (batch * kv_heads, heads / kv_heads, queries, n)."""
         return tensor.reshape(-1, group, *tensor.shape[2:])
 
-    def scored(queries: Tensor, keys: Tensor, hidden: Tensor | None) -> Tensor:
-        scores = torch.bmm(queries, keys.mT)
-        if hidden is not None:
-            scores.unflatten(1, (group, -1)).masked_fill_(hidden, -torch.inf)
-        return scores
-
-    def attend(queries: Tensor, k: Tensor, v: Tensor, blocks: Blocks) -> tuple[Tensor, Tensor]:
-        """Return O and L of a block of queries."""
-        sums = queries.new_zeros(*queries.shape[:2], v.shape[-1])
-        total = torch.zeros_like(sums[..., :1])
-        highest = torch.full_like(total, torch.finfo(torch.float32).min)  # not -inf, as in online_softmax
-        for seen, hidden in blocks:
-            scores = scored(queries, k[:, seen].float(), hidden)
-            previous, highest = highest, torch.maximum(highest, scores.amax(-1, keepdim=True))
-            rescale = torch.exp(previous - highest)
-            weights = scores.sub_(highest).exp_()
-            total.mul_(rescale).add_(weights.sum(-1, keepdim=True))
-            sums.mul_(rescale).baddbmm_(weights, v[:, seen].float())
-        total.clamp_(min=torch.finfo(torch.float32).tiny)
-        return sums.div_(total), highest + total.log()
-
     class Attention(torch.autograd.Function):
         """Attention that keeps Q, K, V, O and L for its backward pass."""
 
@@ -76,7 +55,7 @@ def recompute_backward(x: AttentionInputs) -> Step:
             lse = q.new_empty(*q.shape[:3], 1, dtype=torch.float32)
             for rows, blocks in tiles:
                 queries = (folded(q)[:, :, rows].float() * scale).flatten(1, 2)
-                found = attend(queries, k.flatten(0, 1), v.flatten(0, 1), blocks)
+                found = _attend(queries, k.flatten(0, 1), v.flatten(0, 1), blocks, group)
                 folded(out)[:, :, rows], folded(lse)[:, :, rows] = (one.unflatten(1, (group, -1)) for one in found)
             ctx.save_for_backward(q, k, v, out, lse)
             return out
@@ -93,7 +72,7 @@ def recompute_backward(x: AttentionInputs) -> Step:
                 found = torch.zeros_like(queries)
                 for seen, hidden in blocks:
                     keys, values = k.flatten(0, 1)[:, seen].float(), v.flatten(0, 1)[:, seen].float()
-                    weights = scored(queries, keys, hidden).sub_(level).exp_()
+                    weights = _scored(queries, keys, hidden, group).sub_(level).exp_()
                     dv.flatten(0, 1)[:, seen].baddbmm_(weights.mT, upstream)
                     scores = torch.bmm(upstream, values.mT).sub_(through).mul_(weights)
                     dk.flatten(0, 1)[:, seen].baddbmm_(scores.mT, queries)
@@ -102,3 +81,26 @@ def recompute_backward(x: AttentionInputs) -> Step:
             return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
 
     return by_autograd(x, Attention.apply)
+
+
+def _scored(queries: Tensor, keys: Tensor, hidden: Tensor | None, group: int) -> Tensor:
+    scores = torch.bmm(queries, keys.mT)
+    if hidden is not None:
+        scores.unflatten(1, (group, -1)).masked_fill_(hidden, -torch.inf)
+    return scores
+
+
+def _attend(queries: Tensor, k: Tensor, v: Tensor, blocks: Blocks, group: int) -> tuple[Tensor, Tensor]:
+    """Return O and L of a block of queries."""
+    sums = queries.new_zeros(*queries.shape[:2], v.shape[-1])
+    total = torch.zeros_like(sums[..., :1])
+    highest = torch.full_like(total, torch.finfo(torch.float32).min)  # not -inf, as in online_softmax
+    for seen, hidden in blocks:
+        scores = _scored(queries, k[:, seen].float(), hidden, group)
+        previous, highest = highest, torch.maximum(highest, scores.amax(-1, keepdim=True))
+        rescale = torch.exp(previous - highest)
+        weights = scores.sub_(highest).exp_()
+        total.mul_(rescale).add_(weights.sum(-1, keepdim=True))
+        sums.mul_(rescale).baddbmm_(weights, v[:, seen].float())
+    total.clamp_(min=torch.finfo(torch.float32).tiny)
+    return sums.div_(total), highest + total.log()

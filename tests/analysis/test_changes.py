@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from harness.analysis.changes import CHANGED, DRIFT, STABLE, Finding, find_changes
-from harness.analysis.ranks import FEWEST, chance, shift
+from harness.analysis.change_points import CHANGED, DRIFT, STABLE, SeriesChange, find_changes
+from harness.analysis.change_search import FEWEST, compute_rank_sum_p, estimate_shift
 
 SERIES, POINTS = 200, 100
 # How far from the truth a change may be placed.
@@ -34,15 +34,15 @@ def stepped(values: np.ndarray, *steps: tuple[int, float]) -> np.ndarray:
     return values
 
 
-def findings(make: Make, series: int = SERIES) -> list[Finding]:
+def findings(make: Make, series: int = SERIES) -> list[SeriesChange]:
     return [find_changes(make(np.random.default_rng(seed)).tolist()) for seed in range(series)]
 
 
-def share(found: Sequence[Finding], holds: Callable[[Finding], bool]) -> float:
+def share(found: Sequence[SeriesChange], holds: Callable[[SeriesChange], bool]) -> float:
     return sum(map(holds, found)) / len(found)
 
 
-def at(*places: int) -> Callable[[Finding], bool]:
+def at(*places: int) -> Callable[[SeriesChange], bool]:
     """Return whether a finding has a change near each place."""
     return lambda found: all(any(abs(c.index - place) <= NEAR for c in found.changes) for place in places)
 
@@ -149,15 +149,15 @@ def test_sizes_that_are_always_the_same_change_exactly_where_they_do() -> None:
     for odd in (0, 17, 38):
         values = [1e6] * 40
         values[odd] = values[odd + 1] = 2e6
-        assert find_changes(values) == Finding(STABLE)
+        assert find_changes(values) == SeriesChange(STABLE)
 
 
 def test_twelve_points_are_enough_for_a_clear_step_and_eleven_for_nothing() -> None:
     clear = [1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 2.0, 2.01, 2.02, 2.03, 2.04, 2.05]
     assert [change.index for change in find_changes(clear).changes] == [6]
     assert len(clear) == FEWEST
-    assert find_changes(clear[1:]) == Finding(STABLE)
-    assert find_changes([]) == find_changes([1.0]) == Finding(STABLE)
+    assert find_changes(clear[1:]) == SeriesChange(STABLE)
+    assert find_changes([]) == find_changes([1.0]) == SeriesChange(STABLE)
 
 
 def test_the_unit_does_not_matter() -> None:
@@ -173,15 +173,15 @@ def test_the_chance_of_a_rank_sum_is_exact(few: int, many: int) -> None:
     for lift in (0.0, 1.0, 3.0):
         before, after = source.normal(0, 1, many), source.normal(lift, 1, few)
         expected = mannwhitneyu(before, after, method="exact").pvalue
-        assert chance(before, after) == pytest.approx(expected, rel=1e-9)
-        assert chance(after, before) == pytest.approx(expected, rel=1e-9)
+        assert compute_rank_sum_p(before, after) == pytest.approx(expected, rel=1e-9)
+        assert compute_rank_sum_p(after, before) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_shift_is_the_median_difference_within_an_interval_that_covers_it() -> None:
-    assert shift(np.array([0.0, 1.0, 2.0]), np.array([10.0, 10.5, 30.0])).value == pytest.approx(10.0)
+    assert estimate_shift(np.array([0.0, 1.0, 2.0]), np.array([10.0, 10.5, 30.0])).value == pytest.approx(10.0)
     source, covered = np.random.default_rng(2), 0
     for _ in range(500):
-        found = shift(source.normal(0, 1, 40), source.normal(0.7, 1, 8))
+        found = estimate_shift(source.normal(0, 1, 40), source.normal(0.7, 1, 8))
         covered += found.low <= 0.7 <= found.high
     assert 0.93 <= covered / 500 <= 0.98
-    assert math.isclose(shift(np.ones(50), np.full(50, 3.0)).low, 2.0)
+    assert math.isclose(estimate_shift(np.ones(50), np.full(50, 3.0)).low, 2.0)

@@ -9,14 +9,14 @@ from html import unescape
 
 import pytest
 
-from harness.analysis.columns import COLUMNS, ERRORS, TIME, filled_columns, undeclared_metrics
-from harness.analysis.rows import result_tables
-from harness.cli.table import print_tables
+from harness.analysis.columns import COLUMNS, ERRORS, TIME, find_filled_columns, find_undeclared_metrics
+from harness.analysis.rows import build_result_tables
 from harness.core.metric import METRICS, Metric
 from harness.core.run import Run
 from harness.formats import markdown
 from harness.report.panels import table
 from harness.report.study import build_study
+from harness.terminal.tables import print_tables
 
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
@@ -31,7 +31,7 @@ def text(html: str) -> str:
 
 def page_of(run: Run) -> tuple[list[str], list[list[str]]]:
     """Return the heads of the page's table, and its cells."""
-    (block,) = table.draw(build_study([run]))
+    (block,) = table.draw_panel(build_study([run]))
     html = block.render()
     rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
     cells = [[text(cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows]
@@ -39,7 +39,7 @@ def page_of(run: Run) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown_of(run: Run) -> list[str]:
-    written = markdown.write(run, result_tables(run)).text
+    written = markdown.write_markdown(run, build_result_tables(run)).text
     head = next(line for line in written.splitlines() if line.startswith("| implementation"))
     return [part.strip(" `") for part in head.strip("|").split("|")]
 
@@ -60,7 +60,7 @@ def test_all_readers_have_the_columns_of_one_list(
     brief = [head for head in heads if head not in ("items/s", "traffic", "cost/pass")] + ["kept share"]
     assert markdown_of(everything) == ["implementation", *brief, "status"]
     monkeypatch.setenv("COLUMNS", "300")
-    print_tables(everything, result_tables(everything), 0)
+    print_tables(everything, build_result_tables(everything), 0)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "implementation" in line]
     assert re.split(r"\s{2,}", line.strip()) == ["implementation", *brief]
 
@@ -98,8 +98,8 @@ def test_where_there_is_little_room_a_case_has_the_first_of_its_rates(
 
 def test_a_case_that_failed_has_no_time_and_an_error_that_is_no_number_is_a_finding(record: Record, draw: Draw) -> None:
     run = record({"base": draw(1), "other": "incorrect: no"}, extra={"max_abs_error": math.nan})
-    (table,) = result_tables(run)
-    found = {column.head: values for column, values in filled_columns(table.rows)}
+    (table,) = build_result_tables(run)
+    found = {column.head: values for column, values in find_filled_columns(table.rows)}
     assert found["time"][1] is None
     heads, (base, _) = page_of(run)
     assert base[heads.index("error")] == "nan"
@@ -109,12 +109,12 @@ def test_a_metric_of_the_workload_is_explained_and_written_with_three_digits(eve
     heads, (row,) = page_of(everything)
     assert row[heads.index("kept share")] == "0.988"
     assert row[heads.index("aged")] == "4"
-    (block,) = table.draw(build_study([everything]))
+    (block,) = table.draw_panel(build_study([everything]))
     assert dict(block.values["heads"])["kept share"] == "share that is kept"
 
 
 def test_numbers_that_nobody_declares_are_named_by_workload(record: Record, draw: Draw) -> None:
     run = record({"base": draw(1), "other": draw(2)}, extra={"kept": 1.0, "strays": 2.0}, metrics=[KEPT])
-    (table,) = result_tables(run)
-    assert undeclared_metrics(table.rows, run.metrics) == {"work": ["strays"]}
-    assert undeclared_metrics(table.rows, {}) == {"work": ["kept", "strays"]}
+    (table,) = build_result_tables(run)
+    assert find_undeclared_metrics(table.rows, run.metrics) == {"work": ["strays"]}
+    assert find_undeclared_metrics(table.rows, {}) == {"work": ["kept", "strays"]}

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis.compare import compare
-from harness.analysis.interval import Interval, two_level
-from harness.analysis.verdict import Contrast, judge
-from harness.cli.verdicts import report_json
+from harness.analysis.compare import compare_runs
+from harness.analysis.interval import Interval, estimate_mean
+from harness.analysis.verdict import Contrast, judge_comparisons
 from harness.core.case import Case
 from harness.core.comparison import Comparison
 from harness.core.metric import Metric
@@ -20,6 +19,7 @@ from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
 from harness.core.trial import ABSENT, Sample
 from harness.core.variant import Variant
+from harness.terminal.comparison import serialize_comparison
 
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
@@ -28,7 +28,7 @@ CASE = Case("work", "base", (("n", 4),))
 
 
 def time_of(base: Run, new: Run, **options: Any) -> Comparison:
-    (row,) = [row for row in compare(base, new, Rules(), **options).rows if row.metric in ("", "time")]
+    (row,) = [row for row in compare_runs(base, new, Rules(), **options).rows if row.metric in ("", "time")]
     return row
 
 
@@ -68,7 +68,7 @@ def test_what_the_data_could_have_seen_is_seen_in_four_of_five_tries() -> None:
     source = np.random.default_rng(5)
 
     def side(shift: float) -> Interval:
-        return two_level((source.normal(shift, 0.01, (5, 1)) + source.normal(0, 0.002, (5, 20))).tolist())
+        return estimate_mean((source.normal(shift, 0.01, (5, 1)) + source.normal(0, 0.002, (5, 20))).tolist())
 
     typical = float(np.median([side(0).minus(side(0)).detectable for _ in range(200)]))
     found = sum(side(typical).minus(side(0)).low > 0 for _ in range(400)) / 400
@@ -109,13 +109,13 @@ def test_a_case_that_did_not_go_well_on_both_sides_has_a_verdict_as_a_whole(
 ) -> None:
     base = record({"base": draw(1), "other": draw(1) if before == "ok" else before})
     new = record({"base": draw(2), "other": draw(2) if after == "ok" else after})
-    rows = [row for row in compare(base, new, Rules()).rows if row.case.implementation == "other"]
+    rows = [row for row in compare_runs(base, new, Rules()).rows if row.case.implementation == "other"]
     assert [row.verdict for row in rows] == ([verdict] if verdict else [])
 
 
 def test_a_case_that_the_base_was_cut_short_before_is_not_added(record: Record, draw: Draw) -> None:
     base = record({"base": draw(1), "other": []}, state=INTERRUPTED)
-    report = compare(base, record({"base": draw(2), "other": draw(3)}), Rules())
+    report = compare_runs(base, record({"base": draw(2), "other": draw(3)}), Rules())
     assert [(row.verdict, row.note) for row in report.uncompared] == [("base not measured", "there is no trial of it")]
 
 
@@ -139,13 +139,13 @@ def test_what_should_have_been_compared_and_was_not_is_known(
     record: Record, draw: Draw, before: dict[str, str], after: dict[str, str], compared: bool, uncompared: list[str]
 ) -> None:
     sides = ({name: draw(1) if how == "ok" else how for name, how in side.items()} for side in (before, after))
-    report = compare(*map(record, sides), Rules())
+    report = compare_runs(*map(record, sides), Rules())
     assert report.compared is compared
     assert sorted(row.case.implementation for row in report.uncompared) == uncompared
 
 
 def test_cases_of_one_side_alone_are_listed(record: Record, draw: Draw) -> None:
-    report = compare(record({"base": draw(1), "old": draw(1)}), record({"base": draw(1), "new": draw(1)}), Rules())
+    report = compare_runs(record({"base": draw(1), "old": draw(1)}), record({"base": draw(1), "new": draw(1)}), Rules())
     verdicts = {row.case.implementation: row.verdict for row in report.rows if not row.metric}
     assert verdicts == {"old": "missing", "new": "added"}
 
@@ -167,7 +167,7 @@ def test_what_is_the_same_each_time_is_compared_by_its_value(
     record: Record, draw: Draw, metric: str, base: float, new: float, verdict: str
 ) -> None:
     sides = [record({"base": draw(1)}, extra={metric: value}) for value in (base, new)]
-    (row,) = [row for row in compare(*sides, Rules()).rows if row.metric == metric]
+    (row,) = [row for row in compare_runs(*sides, Rules()).rows if row.metric == metric]
     assert row.verdict == verdict
 
 
@@ -189,9 +189,9 @@ def test_a_metric_of_the_workload_is_compared_by_its_own_direction_and_margin(
 ) -> None:
     declared = [metric] if metric else []
     sides = [record({"base": draw(1)}, extra={"kept": value}, metrics=declared) for value in (100.0, new)]
-    report = compare(*sides, Rules())
+    report = compare_runs(*sides, Rules())
     assert [row.verdict for row in report.rows if row.metric == "kept"] == ([verdict] if verdict else [])
-    assert "own" not in report_json(report)["comparisons"][0]
+    assert "own" not in serialize_comparison(report)["comparisons"][0]
 
 
 def test_what_a_check_reports_once_a_launch_is_compared_over_launches(record: Record, draw: Draw) -> None:
@@ -200,11 +200,11 @@ def test_what_a_check_reports_once_a_launch_is_compared_over_launches(record: Re
     for run, values in ((base, (100.0, 101.0, 99.0)), (new, (120.0, 119.0, 121.0))):
         for trial, value in zip(run.trials, values, strict=True):
             trial.samples.append(Sample("kept", value))
-    (row,) = [row for row in compare(base, new, Rules()).rows if row.metric == "kept"]
+    (row,) = [row for row in compare_runs(base, new, Rules()).rows if row.metric == "kept"]
     assert (row.verdict, row.ratio) == ("worse", pytest.approx(1.2, rel=0.01))
     assert row.ci_low < 1.2 < row.ci_high
     single = [replace(run, trials=run.trials[:1]) for run in (base, new)]
-    (row,) = [row for row in compare(*single, Rules()).rows if row.metric == "kept"]
+    (row,) = [row for row in compare_runs(*single, Rules()).rows if row.metric == "kept"]
     assert row.verdict == "inconclusive"
     assert row.note.startswith("one launch; a verdict needs 3")
 
@@ -227,7 +227,7 @@ def test_other_settings_of_torch_are_not_compared(record: Record, draw: Draw) ->
 def test_across_machines_the_ratios_within_each_are_compared(record: Record, draw: Draw) -> None:
     here = record({"base": draw(1), "same": draw(2, 2.0), "worse": draw(3, 2.0)})
     there = record({"base": draw(4, 5.0), "same": draw(5, 10.0), "worse": draw(6, 11.0)}, cpu_model="Other")
-    rows = {row.case.implementation: row for row in compare(here, there, Rules(), across=True).rows}
+    rows = {row.case.implementation: row for row in compare_runs(here, there, Rules(), across=True).rows}
     assert {name: row.verdict for name, row in rows.items()} == {"same": "equivalent", "worse": "slower"}
     assert rows["worse"].ratio == pytest.approx(1.1, rel=0.01)
     assert rows["worse"].base == pytest.approx(2.0, rel=0.01)
@@ -244,12 +244,12 @@ def false_alarms(launch_spread: float, launches: int, comparisons: int, seed: in
 
     def side() -> Interval:
         noise = source.normal(0, launch_spread, (launches, 1)) + source.normal(0, 0.01, (launches, 20))
-        return two_level(noise.tolist())
+        return estimate_mean(noise.tolist())
 
     alarms = 0
     for _ in range(comparisons):
         tested = Contrast(CASE, "time", 1.0, 1.0, side().minus(side()), Limit(0.01, 0.0), launches)
-        alarms += judge([tested], 0.05)[0].verdict in ("slower", "faster")
+        alarms += judge_comparisons([tested], 0.05)[0].verdict in ("slower", "faster")
     return alarms / comparisons
 
 
@@ -264,9 +264,11 @@ def families_alarmed(*, together: bool) -> float:
     source, limit = np.random.default_rng(7), Limit(0.0, 0.0)
     alarmed = 0
     for _ in range(100):
-        cases = [two_level(source.normal(0, 0.01, (5, 20)).tolist()) for _ in range(50)]
+        cases = [estimate_mean(source.normal(0, 0.01, (5, 20)).tolist()) for _ in range(50)]
         contrasts = [Contrast(CASE, "time", 1.0, 1.0, found, limit, 5) for found in cases]
-        rows = judge(contrasts, 0.05) if together else [judge([one], 0.05)[0] for one in contrasts]
+        rows = (
+            judge_comparisons(contrasts, 0.05) if together else [judge_comparisons([one], 0.05)[0] for one in contrasts]
+        )
         alarmed += any(row.regressed for row in rows)
     return alarmed / 100
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.analysis.doubts import doubts, has_two_modes
+from harness.analysis.flags import find_flags, has_two_modes
 from harness.core.case import Case
 from harness.core.trial import INCORRECT, Sample, Trial
 
@@ -49,14 +49,14 @@ def launches(*extra: Sample, rounds: int = 20, slope: float = 0.0, count: int = 
     ],
 )
 def test_what_speaks_against_a_time_is_a_flag(trials: list[Trial], flags: list[str]) -> None:
-    assert doubts(trials) == flags
+    assert find_flags(trials) == flags
 
 
 def test_trials_that_failed_say_nothing_of_the_time() -> None:
     failed = launches(Sample("others_share", 0.5, 0))
     for trial in failed:
         trial.status = INCORRECT
-    assert doubts([*launches(), *failed]) == []
+    assert find_flags([*launches(), *failed]) == []
 
 
 def test_two_modes_are_told_from_spread_skew_and_spikes() -> None:

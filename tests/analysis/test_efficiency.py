@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.measurement import Measurement
 from harness.core.run import Context
@@ -47,7 +47,7 @@ def efficiencies(
             ]
             trials.append(Trial(case, launch, status if size == 1 else OK, samples=samples))
     context = Context(policy=policy or Policy(device="cpu", threads=4))
-    rows = [row for row in summarise(groups, trials, context) if row.metric == "efficiency"]
+    rows = [row for row in summarize_trials(groups, trials, context) if row.metric == "efficiency"]
     return {int(row.case.params["world_size"]): row for row in rows}
 
 

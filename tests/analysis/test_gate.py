@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.compare import compare
-from harness.analysis.gate import Decision, decide
+from harness.analysis.compare import compare_runs
+from harness.analysis.decision import Decision, decide_gate
 from harness.analysis.interval import Interval
-from harness.analysis.verdict import Contrast, judge
+from harness.analysis.verdict import Contrast, judge_comparisons
 from harness.core.case import Case
 from harness.core.rules import Acceptance, Limit, Rules
 from harness.core.run import Run
@@ -21,7 +21,7 @@ ACCEPTED = Acceptance("work/base[*]", "it checks its input now", "c0ffee", up_to
 
 def decided(base: Run, new: Run, *accepted: Acceptance, lineage: tuple[str, ...] = ()) -> Decision:
     rules = replace(Rules(), accepted=accepted)
-    return decide(compare(base, new, rules), rules, lineage)
+    return decide_gate(compare_runs(base, new, rules), rules, lineage)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_the_exit_code_tells_what_the_data_allow(
 
 def test_an_open_verdict_that_rules_a_slowdown_out_holds_nothing_up(record: Record, draw: Draw) -> None:
     base, new = record({"base": draw(1, spread=0.02)}), record({"base": draw(2, 0.993, spread=0.02)})
-    report = compare(base, new, Rules())
+    report = compare_runs(base, new, Rules())
     assert [row.verdict for row in report.rows] == ["inconclusive"]
-    assert decide(report, Rules(), ()).code == 0
+    assert decide_gate(report, Rules(), ()).code == 0
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_a_gain_that_is_too_uncertain_among_many_cases_is_harmless_all_the_same(
     case, limit = Case("work", "base", ()), Limit(0.01, 0.0)
     gain = Contrast(case, "time", 1.0, 0.95, Interval(-0.05, 0.017, 10), limit, 5)
     others = [Contrast(case, "time", 1.0, 1.0, Interval(0.0, 0.02, 10), limit, 5)] * 20
-    first, *rest = judge([gain, *others], 0.05)
+    first, *rest = judge_comparisons([gain, *others], 0.05)
     assert (first.verdict, first.harmless, first.undecided) == ("inconclusive", True, False)
     assert all(row.undecided for row in rest)

@@ -15,10 +15,10 @@ from harness.core.metric import Direction, Metric
 from harness.core.run import MeasuredRun
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.suite import Policy
-from harness.detect import detect
+from harness.detect import detect_environment
 
 CASE, OTHER = Case("work", "plain", (("n", 4),)), Case("work", "other", (("n", 4),))
-HERE = replace(detect(), git_dirty=False)
+HERE = replace(detect_environment(), git_dirty=False)
 POLICY = Policy(device="cpu", threads=2, mode="host")
 
 

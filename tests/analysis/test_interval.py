@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.analysis.interval import two_level
+from harness.analysis.interval import estimate_mean
 
 RUNS = 1000
 
@@ -16,7 +16,7 @@ def misses(launches: int, rounds: int, launch_spread: float, seed: int) -> float
     missed = 0
     for _ in range(RUNS):
         data = source.normal(0, launch_spread, (launches, 1)) + source.normal(0, 1, (launches, rounds))
-        found = two_level(data.tolist())
+        found = estimate_mean(data.tolist())
         missed += not found.low <= 0 <= found.high
     return missed / RUNS
 
@@ -40,13 +40,13 @@ def test_pooling_the_rounds_of_all_launches_would_miss_most_of_the_time() -> Non
     missed = 0
     for _ in range(RUNS):
         data = source.normal(0, 2.0, (3, 1)) + source.normal(0, 1, (3, 20))
-        found = two_level([data.ravel().tolist()])
+        found = estimate_mean([data.ravel().tolist()])
         missed += not found.low <= 0 <= found.high
     assert missed / RUNS > 0.4
 
 
 def test_an_interval_is_no_wider_than_the_rounds_demand_where_launches_agree() -> None:
-    found = two_level([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    found = estimate_mean([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     assert found.centre == 2.0
     assert found.half == pytest.approx(2.776 * math.sqrt(math.pi / 2 / 3 / 2), rel=1e-3)
 
@@ -55,7 +55,7 @@ def test_rounds_that_a_neighbour_spoiled_do_not_move_the_result() -> None:
     source = np.random.default_rng(4)
     clean = source.normal(0, 0.01, (3, 20))
     spoiled = np.where(np.arange(20) % 4 == 0, 0.7, clean)
-    before, after = two_level(clean.tolist()), two_level(spoiled.tolist())
+    before, after = estimate_mean(clean.tolist()), estimate_mean(spoiled.tolist())
     assert after.centre == pytest.approx(before.centre, abs=0.01)
     assert after.half < 4 * before.half
 
@@ -65,17 +65,17 @@ def test_launches_that_are_spoiled_entirely_do_not_widen_the_interval_of_many() 
     clean = source.normal(0, 0.01, (18, 1)) + source.normal(0, 0.01, (18, 20))
     spoiled = clean.copy()
     spoiled[[3, 11]] += 0.5
-    before, after = two_level(clean.tolist()), two_level(spoiled.tolist())
+    before, after = estimate_mean(clean.tolist()), estimate_mean(spoiled.tolist())
     assert after.centre == pytest.approx(before.centre, abs=0.01)
     assert after.half < 2 * before.half
 
 
 def test_one_value_has_no_interval_and_none_has_no_centre() -> None:
-    assert two_level([[4.0]]).centre == 4.0
-    assert math.isnan(two_level([[4.0]]).half)
-    assert math.isnan(two_level([]).centre)
+    assert estimate_mean([[4.0]]).centre == 4.0
+    assert math.isnan(estimate_mean([[4.0]]).half)
+    assert math.isnan(estimate_mean([]).centre)
 
 
 def test_one_round_a_launch_leaves_the_launches_to_judge_by() -> None:
-    found = two_level([[1.0], [2.0], [3.0]])
+    found = estimate_mean([[1.0], [2.0], [3.0]])
     assert found.half == pytest.approx(4.303 * 1.0 / math.sqrt(3), rel=1e-3)

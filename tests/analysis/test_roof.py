@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.roof import roof_share
+from harness.analysis.roof import compute_roofline_share
 from harness.catalog import load_catalog
 from harness.core.case import Case, PlannedCase
-from harness.core.ceilings import Ceilings, datasheet_of
+from harness.core.ceilings import Ceilings, find_datasheet
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
 from harness.core.suite import Policy
 from harness.core.workload import Cost
-from harness.detect import detect
+from harness.detect import detect_environment
 from harness.plan import make_plan
 from harness.store.ceilings import read_ceilings, write_ceilings
 
@@ -26,7 +26,7 @@ ROOFS = Ceilings({"fp32": 1e12, "bf16": 4e12}, 1e11, 1e-6, "2026-01-01T00:00:00+
 def share(cost: Cost, seconds: float, dtype: str = "fp32", ceilings: Ceilings | None = ROOFS) -> Measurement | None:
     case = Case("work", "base", (("dtype", dtype),))
     time = Measurement(case, "time", 10, 5, seconds, seconds * 0.9, seconds * 1.1)
-    return roof_share(PlannedCase(case, cost), time, ceilings)
+    return compute_roofline_share(PlannedCase(case, cost), time, ceilings)
 
 
 def test_the_roof_that_binds_is_the_one_that_takes_longest() -> None:
@@ -54,7 +54,7 @@ def test_a_rate_above_the_roof_is_a_flag_and_no_roof_is_no_share() -> None:
 
 def test_roofs_are_kept_by_machine_device_and_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    here: Environment = detect()
+    here: Environment = detect_environment()
     policy = Policy(device="cpu", threads=2)
     assert read_ceilings(here, policy) is None
     path = write_ceilings(here, policy, ROOFS)
@@ -65,10 +65,10 @@ def test_roofs_are_kept_by_machine_device_and_threads(tmp_path: Path, monkeypatc
 
 
 def test_what_a_maker_states_is_found_by_the_longest_name() -> None:
-    found = datasheet_of("NVIDIA H100 80GB HBM3")
+    found = find_datasheet("NVIDIA H100 80GB HBM3")
     assert found is not None
     assert math.isclose(found.bf16_flops_per_s, 989e12)
-    assert datasheet_of("Some other device") is None
+    assert find_datasheet("Some other device") is None
 
 
 # The project's own suite multiplies matrices for a minute; this one is found before it.
@@ -107,7 +107,7 @@ def test_roofs_that_the_doctor_measured_are_what_a_run_is_a_share_of(
 def test_the_suite_of_a_processors_roofs_has_each_dtype_memory_and_a_call() -> None:
     catalog = load_catalog()
     suite = catalog.suites["ceilings_cpu"]
-    plan = make_plan(catalog, suite.selections, suite.policy, detect())
+    plan = make_plan(catalog, suite.selections, suite.policy, detect_environment())
     planned = [case.case for group in plan.groups for case in group.cases]
     assert {case.params["dtype"] for case in planned if case.workload == "gemm"} == {"fp64", "fp32", "bf16", "fp16"}
     assert {case.implementation for case in planned if case.workload == "bandwidth"} == {"copy", "read", "write"}

@@ -5,16 +5,16 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from harness.analysis.ratio import time_ratio
-from harness.analysis.rows import GroupTable, result_tables
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
+from harness.analysis.ratio import compare_times
+from harness.analysis.rows import GroupTable, build_result_tables
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import Run
 from harness.core.run_description import RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import INCORRECT, OK, SKIPPED, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
+from harness.detect import detect_environment
 
 POINT = (("n", 4),)
 BASE, OTHER = Case("work", "base", POINT), Case("work", "other", POINT)
@@ -27,8 +27,8 @@ def trial(case: Case, launch: int, rounds: list[list[float]], flags: str = "") -
 
 
 def table_of(*trials: Trial) -> GroupTable:
-    description = RunDescription("run", (GROUP,), Policy(), detect())
-    (table,) = result_tables(Run(Path("run"), description, trials))
+    description = RunDescription("run", (GROUP,), Policy(), detect_environment())
+    (table,) = build_result_tables(Run(Path("run"), description, trials))
     return table
 
 
@@ -44,8 +44,8 @@ def drifting(case: Case, factor: float, seed: int) -> list[Trial]:
 
 def test_pairing_by_round_removes_the_drift_that_both_sides_share() -> None:
     ours, theirs = drifting(OTHER, 1.02, 1), drifting(BASE, 1.0, 2)
-    paired = time_ratio(ours, theirs, paired=True)
-    apart = time_ratio(ours, theirs, paired=False)
+    paired = compare_times(ours, theirs, paired=True)
+    apart = compare_times(ours, theirs, paired=False)
     assert paired is not None
     assert apart is not None
     assert 1.01 < paired.ci_low < 1.02 < paired.ci_high < 1.03
@@ -54,14 +54,14 @@ def test_pairing_by_round_removes_the_drift_that_both_sides_share() -> None:
 
 def test_rounds_are_paired_by_number_and_what_has_no_partner_is_left_out() -> None:
     ours, theirs = [trial(OTHER, 0, [[2.0], [4.0], [9.0]])], [trial(BASE, 0, [[1.0], [2.0]])]
-    ratio = time_ratio(ours, theirs, paired=True)
+    ratio = compare_times(ours, theirs, paired=True)
     assert ratio is not None
     assert math.isclose(ratio.value, 2.0)
 
 
 def test_work_over_time_is_a_rate_whose_ends_change_places() -> None:
     trials = [trial(BASE, launch, [[1.0 + 0.01 * launch], [1.1], [0.9]]) for launch in range(3)]
-    by_metric = {m.metric: m for m in summarise([GROUP], trials)}
+    by_metric = {m.metric: m for m in summarize_trials([GROUP], trials)}
     time, rate = by_metric["time"], by_metric["flops_per_s"]
     assert math.isclose(rate.median, 100.0 / time.median)
     assert rate.ci_low < rate.median < rate.ci_high
@@ -74,14 +74,15 @@ def test_items_that_were_not_made_are_no_throughput() -> None:
     whole, short = trial(BASE, 0, [[2.0], [2.0]]), trial(BASE, 0, [[2.0], [2.0]])
     short.samples.append(Sample("made_share", 0.5, -1))
     rates = [
-        next(row.median for row in summarise([group], [one]) if row.metric == "items_per_s") for one in (whole, short)
+        next(row.median for row in summarize_trials([group], [one]) if row.metric == "items_per_s")
+        for one in (whole, short)
     ]
     assert rates == [32.0, 16.0]
 
 
 def test_what_the_implementation_carries_out_stands_beside_what_was_asked_for() -> None:
     group = replace(GROUP, cases=(replace(GROUP.cases[0], hardware_flops=250.0),))
-    by_metric = {m.metric: m for m in summarise([group], [trial(BASE, 0, [[0.5]])])}
+    by_metric = {m.metric: m for m in summarize_trials([group], [trial(BASE, 0, [[0.5]])])}
     assert (by_metric["flops_per_s"].median, by_metric["hardware_flops_per_s"].median) == (200.0, 500.0)
 
 
@@ -89,7 +90,7 @@ def test_times_of_a_case_that_failed_in_the_end_are_not_summarised_and_its_error
     failed = trial(OTHER, 0, [[1.0], [1.0]])
     failed.status, failed.message = INCORRECT, "stale"
     failed.samples.append(Sample("max_abs_error", 0.5))
-    metrics = {m.metric for m in summarise([GROUP], [failed])}
+    metrics = {m.metric for m in summarize_trials([GROUP], [failed])}
     assert metrics == {"max_abs_error"}
 
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.probes.energy import idle_power, step_energy
+from harness.probes.energy import measure_idle_power, measure_step_energy
 from tests.probes.nvml_stand_in import StandIn
 from tests.probes.test_energy import BUSY_W, IDLE_W, Device, gauge, net, rest
 
@@ -98,7 +98,7 @@ def windows(name: str, kind: dict[str, Any]) -> None:
     held, errors, halves, lengths = 0, list[float](), list[float](), list[float]()
     for seed in range(WINDOWS):
         device = Device(seed, **kind)
-        energy = step_energy(gauge(device), device.work, wanted=0.02)
+        energy = measure_step_energy(gauge(device), device.work, wanted=0.02)
         if energy.window is None:
             continue
         truth = BUSY_W * device.step_s
@@ -133,8 +133,8 @@ def at_rest() -> None:
     """Print the energy above that at rest, over what is true."""
     device = Device(1)
     one = gauge(device)
-    idle = idle_power(one)
-    energy = step_energy(one, device.work)
+    idle = measure_idle_power(one)
+    energy = measure_step_energy(one, device.work)
     found = net(energy, rest(idle))
     truth = (BUSY_W - IDLE_W) * device.step_s
     print(f"idle {idle.value:.2f} +- {idle.uncertainty:.2f} W (true: {IDLE_W:g})")
@@ -147,7 +147,7 @@ def refused() -> None:
     """Print what is said of windows that are too short."""
     for step_s in (1e-3, 0.2):
         device = Device(step_s=step_s)
-        energy = step_energy(gauge(device), device.work, limit_s=0.2)
+        energy = measure_step_energy(gauge(device), device.work, limit_s=0.2)
         print(f"refused: {energy.gross.provenance}")
 
 

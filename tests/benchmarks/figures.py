@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.metric import format_value
-from harness.launch.fork_server import ForkServer
-from harness.launch.remote import Worker
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.fork_server import ForkServer
+from harness.launch.controller.worker_process import WorkerProcess
 from tests.support.command import BENCH
 from tests.support.launcher import calibration
 
@@ -79,7 +79,7 @@ class _launch:  # noqa: N801
 
     def __enter__(self) -> tuple[ForkServer, Path]:
         self._folder = tempfile.TemporaryDirectory()
-        self._server = ForkServer(1, Path(self._folder.name), Side())
+        self._server = ForkServer(1, Path(self._folder.name), CodeVersion())
         return self._server, Path(self._folder.name)
 
     def __exit__(self, *error: object) -> None:
@@ -87,7 +87,7 @@ class _launch:  # noqa: N801
         self._folder.cleanup()
 
 
-def _worker(server: ForkServer, folder: Path, name: str) -> Worker:
+def _worker(server: ForkServer, folder: Path, name: str) -> WorkerProcess:
     return server.fork(calibration(name, folder), 0, 60)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.analysis.changes import CHANGED, DRIFT, Finding, find_changes
+from harness.analysis.change_points import CHANGED, DRIFT, SeriesChange, find_changes
 
 SEEDS, POINTS = 1000, 100
 Source = np.random.Generator
@@ -113,7 +113,7 @@ def intervals() -> None:
 def cost() -> None:
     """The first series of a process, one of 100 points, and ten thousand."""
     code = (
-        "import time, numpy as np\nfrom harness.analysis.changes import find_changes\n"
+        "import time, numpy as np\nfrom harness.analysis.change_points import find_changes\n"
         "values = np.exp(np.random.default_rng(0).normal(0, 0.02, 100) + 0.05 * (np.arange(100) > 50))\n"
         "started = time.perf_counter()\nfind_changes(values)\nprint(time.perf_counter() - started)"
     )
@@ -141,7 +141,7 @@ def _anywhere(size: float) -> tuple[Callable[[Source], Floats], Callable[[int], 
     return make, place
 
 
-def _findings(make: Callable[[Source], Floats]) -> list[Finding]:
+def _findings(make: Callable[[Source], Floats]) -> list[SeriesChange]:
     return [find_changes(make(np.random.default_rng(seed))) for seed in range(SEEDS)]
 
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, sync_playwright
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.trial import OK, Launch, Sample, Trial
 from harness.core.workload import Cost
-from harness.report.files import write_report
 from harness.report.study import build_study
+from harness.report.write import write_report
 from harness.store.read import read_run
 from tests.support.runs import ON_CPU, recorded_run
 

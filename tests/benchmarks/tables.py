@@ -22,15 +22,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.measurement import Measurement
 from harness.core.run_description import COMPLETE, RunDescription
 from harness.core.trial import Sample, Trial
 from harness.store import schema
+from harness.store.dataframes import read_tables
 from harness.store.read import read_run
-from harness.store.rows import sample_table
-from harness.store.tables import read_tables
+from harness.store.rows import build_sample_table
 from harness.store.write import create_run, write_tables
 from tests.support.command import BENCH
 from tests.support.runs import ON_CPU, here, recorded_run
@@ -115,7 +115,7 @@ def a_written_run(results: Path, number: int) -> None:
         for launch in range(LAUNCHES)
     ]
     folder = create_run(results, RunDescription(f"run-{number}", (GROUP,), ON_CPU, here()))
-    write_tables(replace(read_run(folder), trials=tuple(trials)), summarise([], trials), COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(trials)), summarize_trials([], trials), COMPLETE)
 
 
 def _sum(number: int) -> float:
@@ -124,7 +124,7 @@ def _sum(number: int) -> float:
 
 def _repeated(run_id: str, case: Case, values: np.ndarray) -> pa.Table:
     """Return a sample row as often as there are values."""
-    table = sample_table(run_id, [Trial(case, 0, samples=[Sample("time", 0.0)])]).take(
+    table = build_sample_table(run_id, [Trial(case, 0, samples=[Sample("time", 0.0)])]).take(
         pa.array(np.zeros(len(values), int))
     )
     number = np.arange(len(values), dtype=np.int32)

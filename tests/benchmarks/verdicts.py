@@ -11,8 +11,8 @@ import sys
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from harness.analysis.interval import Interval, two_level
-from harness.analysis.verdict import Contrast, judge
+from harness.analysis.interval import Interval, estimate_mean
+from harness.analysis.verdict import Contrast, judge_comparisons
 from harness.core.case import Case
 from harness.core.comparison import Comparison
 from harness.core.rules import Limit
@@ -82,8 +82,8 @@ def side(source: np.random.Generator, launches: int, spread: float, shift: float
 
 
 def judged(base: Side, new: Side, fdr: float = 0.05) -> Comparison:
-    found = two_level(new).minus(two_level(base))
-    return judge([Contrast(CASE, "time", 1.0, 1.0, found, Limit(_MARGIN, 0.0), len(base))], fdr)[0]
+    found = estimate_mean(new).minus(estimate_mean(base))
+    return judge_comparisons([Contrast(CASE, "time", 1.0, 1.0, found, Limit(_MARGIN, 0.0), len(base))], fdr)[0]
 
 
 def bootstrap(source: np.random.Generator, base: Side, new: Side, resamples: int = 500) -> Interval:

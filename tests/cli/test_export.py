@@ -13,7 +13,7 @@ import pytest
 
 from harness.formats.exports import FORMATS
 from harness.formats.imports import AUTO, READERS
-from harness.store.bundle import bundle
+from harness.store.bundle import write_bundle
 from harness.store.read import read_run
 from tests.support.command import bench
 
@@ -130,7 +130,7 @@ def test_runs_go_to_another_machine_in_one_file(place: Path) -> None:
 
 def write_bundles(folder: str) -> None:
     """Write a bundle of a run, half of it, and files that only look like one."""
-    Path("kept.zip").write_bytes(bundle([read_run(Path(folder))]))
+    Path("kept.zip").write_bytes(write_bundle([read_run(Path(folder))]))
     Path("half").write_bytes(Path("kept.zip").read_bytes()[:-100])
     with zipfile.ZipFile("outside.zip", "w") as archive:
         archive.writestr("../run.json", "{}")

@@ -17,7 +17,7 @@ from harness.core.environment import Environment
 from harness.core.measurement import Measurement
 from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.suite import Policy
-from harness.detect import detect
+from harness.detect import detect_environment
 from tests.support.command import bench
 from tests.support.git import commit, git
 from tests.support.runs import recorded_run
@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     folder = tmp_path_factory.mktemp("checkout")
     git(folder, "init", "--quiet")
     commits = [commit(folder, f"change {number}") for number in range(RUNS)]
-    source, here = random.Random(0), detect()
+    source, here = random.Random(0), detect_environment()
     for number, one in enumerate(commits):
         moment = (number * 7) % RUNS
         a_run(folder, moment, replace(here, git_commit=one, git_dirty=False), times(number, source))
@@ -182,7 +182,7 @@ def place(tmp_path: Path) -> tuple[Path, Callable[[int], Environment]]:
     """A repository with one commit, and its environment with a kernel of a number."""
     git(tmp_path, "init", "--quiet")
     one = commit(tmp_path, "only")
-    here = replace(detect(), git_commit=one, git_dirty=False)
+    here = replace(detect_environment(), git_commit=one, git_dirty=False)
     return tmp_path, lambda kernel: replace(here, kernel=f"{kernel}.0")
 
 

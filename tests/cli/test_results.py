@@ -22,7 +22,7 @@ from harness.core.suite import Policy
 from harness.core.trial import Sample, Trial
 from harness.core.variant import Variant
 from harness.store.read import read_run
-from harness.store.write import append
+from harness.store.write import append_event
 from tests.support.command import BENCH, environment
 
 Record = Callable[..., Run]
@@ -92,7 +92,7 @@ def test_show_has_the_median_of_all_samples_of_a_case(record: Record, bench: Ben
 def test_what_says_nothing_is_in_no_median(record: Record, bench: Bench) -> None:
     run = record({"base": [[1e-3]]}, extra={"energy_gross": float("nan")}, state=INTERRUPTED)
     (trial,) = run.trials
-    append(
+    append_event(
         run.folder, Trial(trial.case, 1, "incorrect", samples=[Sample("time", 9.0, 0), Sample("max_abs_error", 0.5)])
     )
     record({"base": [[100.0]]}, variant=Variant("slowed", "x", planted=0.05))

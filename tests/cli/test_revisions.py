@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.run import took_turns
+from harness.core.run import were_interleaved
 from harness.store.read import read_run
 from tests.support.git import git
 from tests.support.launcher import End, FakeLaunches, Script
@@ -60,7 +60,7 @@ def test_a_revision_takes_turns_with_the_working_tree(place: Path, bench: Bench,
     assert row["ratio"] > 1.5
     ours, theirs = sorted((read_run(folder) for folder in (place / "results").iterdir()), key=lambda run: run.id)
     assert (ours.environment.git_commit, ours.environment.git_dirty) == (base, False)
-    assert took_turns(ours, theirs)
+    assert were_interleaved(ours, theirs)
     both = [{(t.launch, s.round) for t in run.trials for s in t.samples if s.round >= 0} for run in (ours, theirs)]
     assert min(both, key=len) <= max(both, key=len)  # the slower side is out of budget first
     assert worktrees(place) == 1

@@ -19,7 +19,7 @@ from harness.core.case import Case, Group, PlannedCase
 from harness.core.run_description import COMPLETE, INTERRUPTED
 from harness.core.trial import CRASHED, OK, SKIPPED, Sample, Trial
 from harness.core.variant import Variant
-from harness.store.write import new_run_id
+from harness.store.write import make_run_id
 from tests.support.command import BENCH
 from tests.support.runs import ON_CPU, here, recorded_run
 
@@ -135,7 +135,7 @@ def test_the_document_is_that_of_bench_run(place: Path, bench: Bench) -> None:
 
 
 def test_sides_of_a_run_are_shown_with_their_comparison(place: Path, bench: Bench) -> None:
-    name = new_run_id("work")
+    name = make_run_id("work")
     for role, factor in (("base", 1.0), ("new", 2.0)):
         side = Variant(role, name, ref="v1" if role == "base" else "")
         stored(timed("plain", 64, factor), run_id=f"{name}-{role}", variant=side)

@@ -10,12 +10,12 @@ from harness.core.errors import UsageError
 from harness.core.metric import (
     METRICS,
     Metric,
-    by_name,
-    declared_from_json,
-    declared_to_json,
+    find_metric,
+    find_recorded_metric,
     format_value,
-    metric_of,
-    recorded_metric,
+    index_by_name,
+    read_declared,
+    write_declared,
 )
 from harness.core.workload import Reference, Workload
 
@@ -49,15 +49,15 @@ def test_every_metric_is_keyed_by_its_own_name_and_has_a_unit_and_a_direction() 
 
 def test_a_mistyped_name_is_an_error_with_the_nearest_and_no_new_metric() -> None:
     with pytest.raises(UsageError, match=re.escape("unknown metric 'tmie'; did you mean 'time'?")):
-        metric_of("tmie")
-    assert metric_of("time") is METRICS["time"]
+        find_metric("tmie")
+    assert find_metric("time") is METRICS["time"]
 
 
 def test_a_recorded_value_of_a_metric_that_nobody_declared_is_a_plain_number() -> None:
-    found = recorded_metric("wrong_elements", {})
+    found = find_recorded_metric("wrong_elements", {})
     assert (found.unit, found.better, found.exact, found.label) == ("1", None, True, "wrong elements")
     declared = {"wrong_elements": Metric("wrong_elements", "B", "lower", "wrong")}
-    assert recorded_metric("wrong_elements", declared) is declared["wrong_elements"]
+    assert find_recorded_metric("wrong_elements", declared) is declared["wrong_elements"]
 
 
 def test_no_two_metrics_are_called_the_same() -> None:
@@ -67,8 +67,8 @@ def test_no_two_metrics_are_called_the_same() -> None:
 
 
 def test_declared_metrics_are_read_back_as_they_were_written() -> None:
-    declared = {"work": by_name([Metric("kept", "B", "higher", "what is kept", 0.1, 2.0, label="kept bytes")])}
-    assert declared_from_json(json.loads(json.dumps(declared_to_json(declared)))) == declared
+    declared = {"work": index_by_name([Metric("kept", "B", "higher", "what is kept", 0.1, 2.0, label="kept bytes")])}
+    assert read_declared(json.loads(json.dumps(write_declared(declared)))) == declared
 
 
 def declare(metrics: Any) -> Workload:

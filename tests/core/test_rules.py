@@ -7,7 +7,7 @@ import pytest
 from harness.core.case import Case
 from harness.core.errors import UsageError
 from harness.core.metric import METRICS, Metric
-from harness.core.rules import Limit, Rules, rules_from_toml, with_margin
+from harness.core.rules import Limit, Rules, apply_margin, parse_rules
 
 TEXT = """
 fdr = "10%"
@@ -29,7 +29,7 @@ up_to = "8%"
 
 
 def rules(text: str) -> Rules:
-    return rules_from_toml("rules.toml", tomllib.loads(text))
+    return parse_rules("rules.toml", tomllib.loads(text))
 
 
 def test_a_limit_comes_from_the_metric_then_the_file_then_the_workload() -> None:
@@ -42,7 +42,7 @@ def test_a_limit_comes_from_the_metric_then_the_file_then_the_workload() -> None
 
 
 def test_the_margin_of_the_command_line_is_for_what_is_timed_and_stands_above_the_file() -> None:
-    found = with_margin(rules(TEXT), "5%", None)
+    found = apply_margin(rules(TEXT), "5%", None)
     assert found.limit("other", METRICS["time"]).margin == 0.05
     assert found.limit("other", METRICS["peak_memory"]).margin == 0.1
 

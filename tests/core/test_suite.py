@@ -5,11 +5,11 @@ import tomllib
 import pytest
 
 from harness.core.errors import UsageError
-from harness.core.suite import Policy, Suite, suite_from_toml, with_settings
+from harness.core.suite import Policy, Suite, apply_settings, parse_suite
 
 
 def suite(text: str) -> Suite:
-    return suite_from_toml("mine", tomllib.loads(text))
+    return parse_suite("mine", tomllib.loads(text))
 
 
 def test_a_suite_selects_cases_under_a_policy() -> None:
@@ -44,11 +44,11 @@ def test_a_suite_that_says_something_unknown_is_refused_in_one_line(text: str, m
 
 
 def test_the_command_line_goes_over_the_suite_and_silence_changes_nothing() -> None:
-    policy = with_settings(Policy(launches=5, seed=7), {"launches": "2", "seed": None})
+    policy = apply_settings(Policy(launches=5, seed=7), {"launches": "2", "seed": None})
     assert (policy.launches, policy.seed) == (2, 7)
 
 
 @pytest.mark.parametrize("setting", [{"budget": "soon"}, {"threads": "0"}, {"mode": "warm"}, {"seed": "-1"}])
 def test_a_setting_that_cannot_be_read_names_itself(setting: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(setting))}"):
-        with_settings(Policy(), setting)
+        apply_settings(Policy(), setting)

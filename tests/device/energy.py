@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from attention import seconds
 
-from harness.launch.energy import measure_step
-from harness.probes.energy import idle_power
-from harness.probes.meters import open_device, open_gauge
+from harness.launch.worker.energy import measure_step
+from harness.probes.energy import measure_idle_power
+from harness.probes.open_meter import open_device, open_gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def known_load(report: Report) -> None:
 def _idle(report: Report, name: str) -> tuple[float, float]:
     """Keep the power at rest; return the tick of the meter."""
     with open_gauge(report.device, 0) as gauge:
-        found = idle_power(gauge, 0.02)
+        found = measure_idle_power(gauge, 0.02)
         report.keep(name, vars(found))
         report.say(f"{name} {found.value:.0f} W")
         report.want(IDLE_W[0] <= found.value <= IDLE_W[1], f"{name}: {found.value:.0f} W, {found.provenance}")

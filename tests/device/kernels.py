@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from attention import build, flops, question, seconds
 
-from harness.launch.checking import compare
+from harness.launch.worker.checking import compare_output
 from implementations.attention._reference import reference
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def dtypes(report: Report) -> None:
         truth = reference(inputs)
         for name in names:
             try:
-                found = compare(_first_tiles(name, inputs), truth)
+                found = compare_output(_first_tiles(name, inputs), truth)
             except Exception as error:
                 report.want(False, f"{name} in {dtype}: {type(error).__name__}: {error}"[:200])
                 continue

@@ -18,8 +18,8 @@ import bench
 import pynvml
 
 from harness.probes.meter import MeterError
-from harness.probes.meters import open_device
 from harness.probes.nvml_report import read_report
+from harness.probes.open_meter import open_device
 from harness.probes.window import measure_tick
 
 if TYPE_CHECKING:

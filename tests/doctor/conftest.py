@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from harness.core.environment import Environment
-from harness.detect import detect
-from harness.doctor.checks import examine
-from harness.doctor.counters import count
+from harness.detect import detect_environment
+from harness.doctor.checks import run_checks
+from harness.doctor.counters import read_counters
 from harness.doctor.driver import Driver
 from harness.doctor.finding import Finding
-from harness.doctor.machine import Machine
+from harness.doctor.snapshot import Snapshot
 
 CPU = "sys/devices/system/cpu"
 # Four cores of a machine of one's own that has been made ready for measuring.
@@ -55,7 +55,7 @@ LATER = {
     "proc/stat": "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 120 0 0 980 0 0 0 0 0 0\n"
     + "".join(f"cpu{n} 100 0 0 1000 0 0 0 0 0 0\n" for n in (1, 2, 3)),
 }
-Laid = Callable[..., Machine]
+Laid = Callable[..., Snapshot]
 
 
 def lay(root: Path, files: Mapping[str, str | None]) -> None:
@@ -73,7 +73,7 @@ def ready(**changes: Any) -> Environment:
     packages = {"torch": "2.13.0", "triton": "3.7.1", "numpy": "2.4.0", "nvidia-ml-py": "13.0"}
     facts: dict[str, Any] = {"gpus": (), "gpu_reason": "NVML: no library", "torch_cuda": "", "driver": ""}
     facts |= {"packages": packages, "container": "", "git_commit": "0123456789abcdef", "git_dirty": False}
-    return replace(detect(), **{**facts, **changes})
+    return replace(detect_environment(), **{**facts, **changes})
 
 
 @pytest.fixture
@@ -86,19 +86,19 @@ def laid(tmp_path: Path) -> Laid:
         variables: Mapping[str, str] | None = None,
         wanted: str = "==3.7.1",
         **environment: Any,
-    ) -> Machine:
+    ) -> Snapshot:
         root, here = tmp_path / "root", ready(**environment)
         lay(root, {**QUIET, **(files or {})})
-        before = count(root)
+        before = read_counters(root)
         lay(root, {**LATER, **(later or {})})
-        return Machine(root, here, variables or {}, tmp_path, before, count(root), Driver(), wanted)
+        return Snapshot(root, here, variables or {}, tmp_path, before, read_counters(root), Driver(), wanted)
 
     return lay_out
 
 
-def find(machine: Machine, name: str) -> Finding:
+def find(machine: Snapshot, name: str) -> Finding:
     """Return what the doctor says of one thing."""
-    (finding,) = (one for each in examine(machine).values() for one in each if one.name == name)
+    (finding,) = (one for each in run_checks(machine).values() for one in each if one.name == name)
     return finding
 
 

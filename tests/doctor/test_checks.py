@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness.doctor.checks import examine
+from harness.doctor.checks import run_checks
 from harness.doctor.finding import Finding
-from harness.doctor.instruments import energy
-from harness.doctor.machine import Machine, look
-from harness.doctor.software import fits
+from harness.doctor.instruments import check_energy
+from harness.doctor.snapshot import Snapshot, read_snapshot
+from harness.doctor.software import matches_version
 
-Laid = Callable[..., Machine]
+Laid = Callable[..., Snapshot]
 Find = Callable[..., Finding]
 CPU = "sys/devices/system/cpu"
 STAT = "cpu  0 0 0 0 0 0 0 0 0 0\n"
@@ -36,14 +36,14 @@ def process(number: int, name: str, ticks: int) -> str:
 
 
 def test_a_machine_made_ready_for_measuring_has_nothing_to_put_right(laid: Laid) -> None:
-    found = list(itertools.chain.from_iterable(examine(laid()).values()))
+    found = list(itertools.chain.from_iterable(run_checks(laid()).values()))
     assert {finding.status for finding in found if finding.name != "devices"} == {"pass"}
     assert not any(finding.remedy for finding in found)
     assert "others take 0.0 of 4 cores" in {finding.figure for finding in found}
 
 
 def test_the_gpu_is_one_line_with_the_reason_where_there_is_none(laid: Laid) -> None:
-    (finding,) = examine(laid())["GPU"]
+    (finding,) = run_checks(laid())["GPU"]
     assert (finding.status, finding.figure) == ("unknown", "none: NVML: no library")
 
 
@@ -175,7 +175,7 @@ def test_a_setting_that_disturbs_is_found_and_its_remedy_named(
 
 
 @pytest.fixture
-def not_ours(laid: Laid) -> Iterator[Machine]:
+def not_ours(laid: Laid) -> Iterator[Snapshot]:
     """A machine whose RAPL counter is root's alone, seen by somebody else."""
     machine, me = laid(), os.geteuid()
     with tempfile.TemporaryDirectory() as name:
@@ -192,8 +192,8 @@ def not_ours(laid: Laid) -> Iterator[Machine]:
         os.seteuid(me)
 
 
-def test_a_meter_that_may_not_be_read_is_named_with_the_permission_it_lacks(not_ours: Machine) -> None:
-    finding = energy(not_ours)
+def test_a_meter_that_may_not_be_read_is_named_with_the_permission_it_lacks(not_ours: Snapshot) -> None:
+    finding = check_energy(not_ours)
     assert (finding.status, finding.figure) == ("warn", "RAPL may not be read")
     assert finding.remedy == "sudo chmod a+r /sys/class/powercap/intel-rapl:*/*energy*_uj"
 
@@ -204,13 +204,13 @@ def test_a_meter_that_may_not_be_read_is_named_with_the_permission_it_lacks(not_
 def test_without_a_meter_the_reason_is_named(laid: Laid, flags: str, reason: str) -> None:
     machine = laid({"proc/cpuinfo": f"flags\t\t: {flags}\n"})
     shutil.rmtree(machine.root / "sys/class/powercap")
-    finding = energy(machine)
+    finding = check_energy(machine)
     assert finding.status == "unknown"
     assert finding.figure.startswith("none: no RAPL ")
     assert reason in finding.figure
     (machine.root / "sys/class/powercap/intel-rapl:0").mkdir(parents=True)
     (machine.root / "sys/class/powercap/intel-rapl:0/name").write_text("package-0\n")
-    assert "No such file" in energy(machine).figure
+    assert "No such file" in check_energy(machine).figure
 
 
 def test_a_busy_machine_names_who_computes(laid: Laid, find: Find) -> None:
@@ -402,7 +402,7 @@ def test_software_that_would_surprise_is_named(
     ],
 )
 def test_a_version_is_held_against_what_is_asked_for(version: str, wanted: str, is_met: bool) -> None:
-    assert fits(version, wanted) == is_met
+    assert matches_version(version, wanted) == is_met
 
 
 def test_thread_settings_of_the_shell_are_named_unless_they_change_nothing(laid: Laid, find: Find) -> None:
@@ -415,7 +415,9 @@ def test_thread_settings_of_the_shell_are_named_unless_they_change_nothing(laid:
 def test_this_machine_is_read_as_it_is(tmp_path: Path) -> None:
     """The files of the real kernel, whatever it is: no check raises, and what every Linux has is told."""
     found = {
-        finding.name: finding for each in examine(look(tmp_path / "deep" / "results")).values() for finding in each
+        finding.name: finding
+        for each in run_checks(read_snapshot(tmp_path / "deep" / "results")).values()
+        for finding in each
     }
     told = {name for name, finding in found.items() if finding.status != "unknown"}
     assert told >= {
@@ -435,6 +437,6 @@ def test_this_machine_is_read_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_proc_or_sys_is_unknown_and_no_error(tmp_path: Path) -> None:
-    empty = look(tmp_path, tmp_path / "nothing")
-    found = {finding.name: finding.status for each in examine(empty).values() for finding in each}
+    empty = read_snapshot(tmp_path, tmp_path / "nothing")
+    found = {finding.name: finding.status for each in run_checks(empty).values() for finding in each}
     assert {found[name] for name in ("load", "memory", "clock", "governor", "ASLR")} == {"unknown"}

@@ -24,7 +24,7 @@ import json, sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from harness.doctor.checks import examine
-from harness.doctor.machine import look
+from harness.doctor.snapshot import look
 machine = look(Path("results"))
 machine = replace(machine, environment=replace(machine.environment, torch_cuda=sys.stdin.read()))
 found = examine(machine)

@@ -14,15 +14,15 @@ from harness.core.run import Run
 from harness.core.run_description import RunDescription
 from harness.core.suite import Policy
 from harness.core.trial import CRASHED, Sample, Trial
-from harness.detect import detect
-from harness.doctor.noise import noise_of, spread
+from harness.detect import detect_environment
+from harness.doctor.noise import estimate_noise, estimate_spread
 
 ONE, OTHER = (Case("work", name, (("n", 4),)) for name in ("one", "other"))
 
 
 def a_run(trials: list[Trial], *planned: PlannedCase) -> Run:
     group = Group(ONE.group, "one", planned or (PlannedCase(ONE), PlannedCase(OTHER)))
-    return Run(Path("nowhere"), RunDescription("run", (group,), Policy(), detect()), tuple(trials))
+    return Run(Path("nowhere"), RunDescription("run", (group,), Policy(), detect_environment()), tuple(trials))
 
 
 def twins(launches: int, rounds: int, samples: int, noise: tuple[float, float, float], seed: int = 0) -> Run:
@@ -41,7 +41,7 @@ def twins(launches: int, rounds: int, samples: int, noise: tuple[float, float, f
 
 
 def test_each_level_is_read_as_it_was_made() -> None:
-    found = [noise_of(twins(10, 20, 30, (0.03, 0.01, 0.002), seed)) for seed in range(8)]
+    found = [estimate_noise(twins(10, 20, 30, (0.03, 0.01, 0.002), seed)) for seed in range(8)]
     assert statistics.mean(one.launch for one in found) == pytest.approx(0.03, rel=0.2)
     assert statistics.mean(one.round for one in found) == pytest.approx(0.01, rel=0.05)
     assert statistics.mean(one.sample for one in found) == pytest.approx(0.002, rel=0.05)
@@ -51,13 +51,13 @@ def test_each_level_is_read_as_it_was_made() -> None:
 def test_a_few_values_in_each_group_do_not_look_tighter_than_they_are() -> None:
     source = random.Random(1)
     groups = [[source.gauss(group, 0.01) for _ in range(3)] for group in range(2000)]
-    assert spread(groups) == pytest.approx(0.01, rel=0.05)
+    assert estimate_spread(groups) == pytest.approx(0.01, rel=0.05)
 
 
 def test_one_wild_value_in_ten_does_not_decide() -> None:
     source = random.Random(2)
     groups = [[source.gauss(0, 0.01) + (source.random() < 0.1) * 5 for _ in range(20)] for _ in range(100)]
-    assert spread(groups) == pytest.approx(0.01, rel=0.35)
+    assert estimate_spread(groups) == pytest.approx(0.01, rel=0.35)
 
 
 def test_what_drifts_for_both_hides_from_separate_runs_and_not_from_turns() -> None:
@@ -74,14 +74,14 @@ def test_what_drifts_for_both_hides_from_separate_runs_and_not_from_turns() -> N
         for case in (ONE, OTHER)
         for launch, line in enumerate(drift)
     ]
-    found = noise_of(a_run(trials))
+    found = estimate_noise(a_run(trials))
     assert found.paired.detectable < 0.002
     assert found.unpaired.detectable > 10 * found.paired.detectable
     assert math.isnan(found.sample)
 
 
 def test_one_launch_does_not_tell_the_spread_of_launches() -> None:
-    found = noise_of(twins(1, 20, 5, (0.01, 0.01, 0.01)))
+    found = estimate_noise(twins(1, 20, 5, (0.01, 0.01, 0.01)))
     assert math.isnan(found.launch)
     assert found.round > 0
 
@@ -90,6 +90,6 @@ def test_twins_that_did_not_run_are_no_noise() -> None:
     run = twins(2, 5, 3, (0.0, 0.01, 0.01))
     failed = Trial(OTHER, 1, CRASHED, "turn: died of SIGSEGV")
     with pytest.raises(ValueError, match=r"work/other\[n=4\] crashed: turn: died of SIGSEGV"):
-        noise_of(a_run([*run.trials[:-1], failed]))
+        estimate_noise(a_run([*run.trials[:-1], failed]))
     with pytest.raises(ValueError, match="needs 80 GiB"):
-        noise_of(a_run([], PlannedCase(ONE), PlannedCase(OTHER, skip="needs 80 GiB")))
+        estimate_noise(a_run([], PlannedCase(ONE), PlannedCase(OTHER, skip="needs 80 GiB")))

@@ -17,9 +17,9 @@ from markdown_it import MarkdownIt
 from harness.core.errors import UsageError
 from harness.core.metric import PRIMARY
 from harness.core.run import Run
-from harness.formats.cells import spread
-from harness.formats.exports import FORMATS, export, save
-from harness.formats.markdown import code
+from harness.formats.cells import format_interval
+from harness.formats.exports import FORMATS, export_run, save_file
+from harness.formats.markdown import write_code
 
 HOSTILE = "=1+1|`id`\\|<b>*_x_* @all #1 [a](b)"
 
@@ -39,7 +39,7 @@ def strict(text: str) -> Any:
 
 
 def rows_of_csv(run: Run) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(export(run, "csv").text)))
+    return list(csv.DictReader(io.StringIO(export_run(run, "csv").text)))
 
 
 def test_csv_has_a_row_for_each_case_and_metric_and_for_each_failure(run: Run) -> None:
@@ -67,7 +67,7 @@ def test_csv_has_a_row_for_each_case_and_metric_and_for_each_failure(run: Run) -
 
 
 def test_text_in_csv_is_one_line_and_no_formula(run: Run) -> None:
-    text = export(run, "csv").text
+    text = export_run(run, "csv").text
     assert len(text.splitlines()) == 8
     rows = rows_of_csv(run)
     assert rows[5]["message"] == "'" + '@SUM(A1)  | a | `b` <img src=x> "q", done'
@@ -75,7 +75,7 @@ def test_text_in_csv_is_one_line_and_no_formula(run: Run) -> None:
 
 
 def test_json_holds_the_whole_run_and_null_for_what_is_no_number(run: Run) -> None:
-    document = strict(export(run, "json").text)
+    document = strict(export_run(run, "json").text)
     assert (document["run"]["run_id"], document["run"]["tags"]) == (run.id, {"k": "v"})
     assert document["environment"]["fingerprint"] == run.environment.fingerprint
     (group,) = document["groups"]
@@ -87,7 +87,7 @@ def test_json_holds_the_whole_run_and_null_for_what_is_no_number(run: Run) -> No
     assert [trial["launch"] for trial in base["trials"]] == [0, 1]
     assert (broken["status"], broken["metrics"], broken["message"]) == ("error", {}, run.trials[2].message)
     assert (skips["status"], skips["trials"][0]["message"]) == ("skipped", "needs CUDA")
-    assert "0.009" not in export(run, "json").text  # a raw sample
+    assert "0.009" not in export_run(run, "json").text  # a raw sample
 
 
 def rendered(text: str) -> tuple[list[list[str]], str]:
@@ -102,7 +102,7 @@ def plain(html: str) -> str:
 
 
 def test_markdown_shows_the_table_of_the_terminal(run: Run) -> None:
-    header, base, other, broken, skips = rendered(export(run, "markdown").text)[0]
+    header, base, other, broken, skips = rendered(export_run(run, "markdown").text)[0]
     assert header == ["implementation", "time", "time / base", "throughput", "error", "status"]
     assert base[:1] + base[2:4] == ["base", "", "1.82 GFLOP/s"]
     assert re.fullmatch(r"1\.10 ms (±|×÷).*", base[1])  # noqa: RUF001
@@ -111,7 +111,7 @@ def test_markdown_shows_the_table_of_the_terminal(run: Run) -> None:
 
 
 def test_text_of_others_stays_text_in_markdown(run: Run) -> None:
-    rows, html = rendered(export(run, "markdown").text)
+    rows, html = rendered(export_run(run, "markdown").text)
     assert {len(row) for row in rows} == {6}
     assert rows[2][0] == HOSTILE
     assert set(re.findall(r"</?(\w+)", html)) <= set("h3 table thead tbody tr th td ul li p code".split())
@@ -123,18 +123,18 @@ def test_text_of_others_stays_text_in_markdown(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["a`", "`", "\\", "a\\", "a|", "$x$", "&lt;", "]](", "a\u202eb\ud800c", "```x", "_a_"])
 def test_any_name_is_one_cell(name: str) -> None:
-    (header, row), _ = rendered(f"| {code(name)} | b |\n| -- | -- |\n| {code(name)} | c |\n")
+    (header, row), _ = rendered(f"| {write_code(name)} | b |\n| -- | -- |\n| {write_code(name)} | c |\n")
     wanted = "".join(c if c.isprintable() else " " for c in name)
     assert (header, row) == ([wanted, "b"], [wanted, "c"])
 
 
 @pytest.mark.parametrize(("factor", "text"), [(1.0234, "±2.3%"), (1.5, "±50%"), (3.0, "×÷3.00")])  # noqa: RUF001
 def test_an_interval_beyond_100_percent_is_a_factor(factor: float, text: str) -> None:
-    assert spread(factor) == text
+    assert format_interval(factor) == text
 
 
 def test_pytest_benchmark_gets_each_case_with_its_times(run: Run) -> None:
-    exported = export(run, "pytest-benchmark")
+    exported = export_run(run, "pytest-benchmark")
     document = strict(exported.text)
     assert [row.case.implementation for row in exported.left_out] == ["broken", "skips"]
     base, other = document["benchmarks"]
@@ -151,7 +151,7 @@ def test_pytest_benchmark_gets_each_case_with_its_times(run: Run) -> None:
 
 
 def test_pytorch_gets_a_record_for_each_metric_with_a_value_for_each_launch(run: Run) -> None:
-    exported = export(run, "pytorch-v3")
+    exported = export_run(run, "pytorch-v3")
     records = strict(exported.text)
     assert [row.case.implementation for row in exported.left_out] == ["broken", "skips"]
     assert [record["metric"]["name"] for record in records[:3]] == ["time", "max_abs_error", "flops_per_s"]
@@ -170,26 +170,26 @@ def test_pytorch_gets_a_record_for_each_metric_with_a_value_for_each_launch(run:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_run_without_a_result_is_shown_where_there_is_a_place_for_it(failed_run: Run, name: str) -> None:
     if name in ("csv", "json", "markdown"):
-        assert "needs CUDA" in export(failed_run, name).text
+        assert "needs CUDA" in export_run(failed_run, name).text
     else:
         with pytest.raises(UsageError, match=f"has no case with a result that {name} could show"):
-            export(failed_run, name)
+            export_run(failed_run, name)
 
 
 def test_an_unknown_format_is_named_with_the_nearest(run: Run) -> None:
     with pytest.raises(UsageError, match="unknown format 'markdwon'; did you mean 'markdown'"):
-        export(run, "markdwon")
+        export_run(run, "markdwon")
 
 
 def test_a_file_is_replaced_whole_and_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("old and longer")
     (tmp_path / "link").symlink_to("out")
-    save(b"new", tmp_path / "link")
+    save_file(b"new", tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "out").read_text() == "new"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    save(b"new", tmp_path / "pipe")
+    save_file(b"new", tmp_path / "pipe")
     assert os.read(reader, 10) == b"new"
     os.close(reader)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out", "pipe"]
@@ -199,5 +199,5 @@ def test_a_file_is_replaced_whole_and_what_is_no_file_is_written_to(tmp_path: Pa
 def test_what_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "out").write_text("old")
     with pytest.raises(UsageError, match="cannot write to"):
-        save(b"new", tmp_path / name)
+        save_file(b"new", tmp_path / name)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out", "old")]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import build_result_tables
 from harness.core.case import Case
 from harness.core.errors import UsageError
 from harness.core.metric import PRIMARY
 from harness.core.run import Run
 from harness.core.trial import ERROR, OK, SKIPPED, Trial
-from harness.formats.exports import export
+from harness.formats.exports import export_run
 from harness.formats.imports import Imported, import_files
 from harness.store.read import read_run
 
@@ -181,7 +181,7 @@ def test_functions_at_one_point_are_a_group_with_the_first_as_the_baseline(tmp_p
         document["benchmarks"] = document["benchmarks"][1:5:2]
 
     run = imported(tmp_path / "results", written(tmp_path / "a.json", PYTEST, same_point))
-    (table,) = result_tables(run)
+    (table,) = build_result_tables(run)
     assert (table.group.baseline, table.group.interleaved) == ("test_sorted", False)
     medians = [statistics.median(PYTEST["benchmarks"][index]["stats"]["data"]) for index in (3, 1)]
     ratio = table.rows[1].ratio
@@ -190,12 +190,12 @@ def test_functions_at_one_point_are_a_group_with_the_first_as_the_baseline(tmp_p
 
 
 def test_what_is_exported_and_imported_has_the_same_medians(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(export(run, "pytest-benchmark").text)
+    (tmp_path / "a.json").write_text(export_run(run, "pytest-benchmark").text)
     again = imported(tmp_path / "results", tmp_path / "a.json")
     before, after = (
         {
             (row.case.workload, row.case.implementation, row.case.point): row.measurements["time"].median
-            for table in result_tables(one)
+            for table in build_result_tables(one)
             for row in table.rows
             if row.status == OK
         }

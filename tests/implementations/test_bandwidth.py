@@ -7,7 +7,7 @@ import importlib
 import pytest
 import torch
 
-from harness.probes.host_memory import peak_allocated
+from harness.probes.host_memory import measure_peak_allocated
 from implementations.bandwidth import workload as bandwidth
 
 NAMES = ("copy", "read", "write")
@@ -101,7 +101,7 @@ def test_the_size_of_the_inputs_is_stated():
 @pytest.mark.parametrize("name", NAMES)
 def test_predicted_memory_is_what_the_allocator_hands_out(name):
     inputs = draw(8 << 20)
-    allocated = peak_allocated(lambda: marked(name)(inputs)())["peak_allocated"]
+    allocated = measure_peak_allocated(lambda: marked(name)(inputs)())["peak_allocated"]
     memory = marked(name).__benchwright__.requires.memory
     predicted = memory({"bytes": 8 << 20}) if memory else 0
     assert abs(allocated - predicted) <= 1 << 16

@@ -9,9 +9,9 @@ import torch
 
 from harness.catalog import load_catalog
 from harness.core.workload import Implementation, Params, Reference
-from harness.detect import detect
-from harness.launch.checking import compare, tensors
-from harness.plan import unmet
+from harness.detect import detect_environment
+from harness.launch.worker.checking import compare_output, walk_tensors
+from harness.plan import find_unmet_requirement
 
 CATALOG = load_catalog(lazily=False)
 ALL = [one for known in CATALOG.implementations.values() for one in known.values()]
@@ -99,7 +99,7 @@ def test_an_implementation_has_a_sentence_of_help(one: Implementation) -> None:
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own use of it, when it compiles
 @pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.workload}/{one.name}")
 def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Implementation) -> None:
-    if reason := unmet(one.requires, detect(), "cpu"):
+    if reason := find_unmet_requirement(one.requires, detect_environment(), "cpu"):
         pytest.skip(reason)
     if one.requires.world_size:
         pytest.skip("ranks are tried as ranks, by the tests of their workload")
@@ -111,12 +111,12 @@ def test_an_implementation_is_right_twice_and_leaves_its_inputs_alone(one: Imple
         inputs, same, other = (
             workload.make_inputs(params, "cpu", torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
         )
-        step, judge = one.build(inputs), workload.check or compare
+        step, judge = one.build(inputs), workload.check or compare_output
         for _ in range(1 if one.workload in GOING_ON else 2):
             assert judge(step(), right(0)).fault == ""
-        for ours, original in zip(tensors(inputs), tensors(same), strict=True):
+        for ours, original in zip(walk_tensors(inputs), walk_tensors(same), strict=True):
             assert torch.equal(ours, original)
-        for ours, changed in zip(tensors(inputs), tensors(other), strict=True):
+        for ours, changed in zip(walk_tensors(inputs), walk_tensors(other), strict=True):
             ours.copy_(changed)
         assert judge(step(), right(1)).fault == ""
 
@@ -126,4 +126,4 @@ def test_a_workload_states_the_size_of_its_inputs(name: str) -> None:
     workload = CATALOG.workload(name)
     for params in points(name):
         inputs = workload.make_inputs(params, "cpu", torch.Generator().manual_seed(0))
-        assert workload.input_bytes(params) == sum(t.numel() * t.element_size() for t in tensors(inputs))
+        assert workload.input_bytes(params) == sum(t.numel() * t.element_size() for t in walk_tensors(inputs))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.launch.checking import compare
-from harness.probes.executed import settings
-from harness.probes.host_memory import peak_allocated
+from harness.launch.worker.checking import compare_output
+from harness.probes.executed import read_settings
+from harness.probes.host_memory import measure_peak_allocated
 from implementations.gemm import workload as gemm
 from implementations.gemm.matmul import matmul
 
@@ -19,7 +19,7 @@ def draw(n=96, dtype="fp32", seed=0):
 
 
 def fault(output, inputs):
-    return compare(output, gemm.workload.reference(inputs)).fault
+    return compare_output(output, gemm.workload.reference(inputs)).fault
 
 
 def truncated(matrix):
@@ -65,7 +65,7 @@ def test_the_worst_row_of_fused_sums_one_after_the_other_is_right():
         sums = torch.addcmul(sums.double(), inputs.a[row, k].double(), inputs.b[k].double()).float()
     out = reference.value.float()
     out[row] = sums
-    assert compare(out, reference).fault == ""
+    assert compare_output(out, reference).fault == ""
 
 
 def test_a_step_reads_its_inputs_anew_into_the_same_memory():
@@ -138,16 +138,16 @@ def test_the_precision_is_that_of_the_dtype_during_a_step_and_what_it_was_after(
     monkeypatch.setattr(torch, "matmul", watched)
     torch.set_float32_matmul_precision("medium")
     try:
-        before = settings()
+        before = read_settings()
         matmul(draw(dtype=dtype))()
-        assert settings() == before
+        assert read_settings() == before
     finally:
         torch.set_float32_matmul_precision("highest")
     assert seen == [wanted]
 
 
 def test_the_precision_is_put_back_after_an_error(monkeypatch):
-    step, before = matmul(draw()), settings()
+    step, before = matmul(draw()), read_settings()
     torch.set_float32_matmul_precision("medium")
     try:
         monkeypatch.setattr(torch, "matmul", lambda *args, **kwargs: 1 / 0)
@@ -156,7 +156,7 @@ def test_the_precision_is_put_back_after_an_error(monkeypatch):
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
-    assert settings() == before
+    assert read_settings() == before
 
 
 def test_tf32_has_a_reason_where_it_cannot_be_done():
@@ -190,7 +190,7 @@ def test_a_seed_fixes_the_inputs_and_the_draws_differ():
 @pytest.mark.parametrize("dtype", ["fp64", "fp32", "bf16"])
 def test_predicted_memory_is_what_the_allocator_hands_out(dtype):
     inputs = draw(1024, dtype)
-    allocated = peak_allocated(lambda: matmul(inputs)())["peak_allocated"]
+    allocated = measure_peak_allocated(lambda: matmul(inputs)())["peak_allocated"]
     predicted = matmul.__benchwright__.requires.memory({"n": 1024, "dtype": dtype})
     scratch = 2 << 20  # of the libraries, by processor
     assert allocated - scratch <= predicted <= allocated

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from harness.core.errors import UsageError
-from harness.inspect.architectures import ARCHITECTURES, architectures
+from harness.inspect.architectures import ARCHITECTURES, parse_architectures
 from harness.inspect.machine_code import (
     Usage,
-    instructions_of_amdgcn,
-    instructions_of_sass,
-    matrix_instructions,
-    mix,
-    usage_from_amdgcn,
-    usage_from_ptxas,
+    count_amdgcn_instructions,
+    count_matrix_instructions,
+    count_sass_instructions,
+    format_mix,
+    parse_amdgcn_usage,
+    parse_ptxas_usage,
 )
 
 LOG = """\
@@ -80,27 +80,27 @@ def test_occupancy(arch: str, warps: int, registers: int, shared: int, tensor_me
 
 
 def test_names_of_architectures() -> None:
-    assert architectures("sm_90, GFX942,sm_90") == ("sm_90", "gfx942")
+    assert parse_architectures("sm_90, GFX942,sm_90") == ("sm_90", "gfx942")
     with pytest.raises(UsageError, match="unknown architecture 'sm_91'; did you mean"):
-        architectures("sm_90,sm_91")
+        parse_architectures("sm_90,sm_91")
 
 
 def test_what_ptxas_says() -> None:
-    assert usage_from_ptxas(LOG.format(smem="")) == Usage(255, 12, 8)
-    assert usage_from_ptxas(LOG.format(smem=", 1024 bytes smem")) == Usage(255, 12, 8, 1024)
+    assert parse_ptxas_usage(LOG.format(smem="")) == Usage(255, 12, 8)
+    assert parse_ptxas_usage(LOG.format(smem=", 1024 bytes smem")) == Usage(255, 12, 8, 1024)
     with pytest.raises(ValueError, match="ptxas does not say"):
-        usage_from_ptxas("")
+        parse_ptxas_usage("")
 
 
 def test_what_amds_assembly_says() -> None:
-    assert usage_from_amdgcn(AMDGCN) == Usage(213, 12, 12, 128)
-    counts = instructions_of_amdgcn(AMDGCN)
+    assert parse_amdgcn_usage(AMDGCN) == Usage(213, 12, 12, 128)
+    counts = count_amdgcn_instructions(AMDGCN)
     assert counts == {"s_load_dwordx2": 1, "v_mfma_f32_32x32x8_bf16_1k": 1}
-    assert matrix_instructions(counts) == 1
+    assert count_matrix_instructions(counts) == 1
 
 
 def test_instructions_are_counted_without_modifiers_predicates_and_padding() -> None:
-    counts = instructions_of_sass(SASS)
+    counts = count_sass_instructions(SASS)
     assert counts == {"LDC": 1, "HGMMA": 1, "UTCHMMA": 1, "HFMA2": 1, "HMMA": 2}
-    assert matrix_instructions(counts) == 4
-    assert mix(counts).startswith("HMMA 2, ")
+    assert count_matrix_instructions(counts) == 4
+    assert format_mix(counts).startswith("HMMA 2, ")

@@ -8,14 +8,14 @@ from typing import Any
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.suite import Policy
 from harness.core.trial import Launch, Rest, Trial
-from harness.launch.launcher import Launcher
-from harness.launch.run import Progress, measure
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.launcher import Launcher
+from harness.launch.controller.schedule import Progress, measure_plan
 from harness.plan import Plan
 from tests.support.launcher import FakeLaunches
 
 Event = Launch | Rest | Trial
-PAIR = (Side("base"), Side("new"))
+PAIR = (CodeVersion("base"), CodeVersion("new"))
 # Its interval is never as narrow as it should be.
 UNEVEN = (1e-3, 2e-3)
 # What a case is told from its start to its end, but for its turns.
@@ -35,7 +35,7 @@ def group(*names: str, n: int = 4, interleaved: bool = True, **planned: Any) -> 
 def scheduled(
     open_launcher: Callable[..., Launcher],
     *groups: Group,
-    sides: Sequence[Side] = (Side(),),
+    sides: Sequence[CodeVersion] = (CodeVersion(),),
     finished: Sequence[Collection[Trial]] | None = None,
     told: list[Progress] | None = None,
     **policy: Any,
@@ -43,7 +43,7 @@ def scheduled(
     """Measure groups and yield what happens; in one launch on the CPU and without energy, if nothing else is said."""
     given = {"launches": 1, "device": "cpu", "threads": 1, "mode": "host", "energy_precision": 0.0, **policy}
     report = [] if told is None else told
-    yield from measure(
+    yield from measure_plan(
         Plan(groups, Policy(**given)), sides, finished or [()] * len(sides), report.append, open_launcher=open_launcher
     )
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.launch.energy import explain_no_energy
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import Context
 from harness.core.trial import CRASHED, OK, Rest, Sample, Trial
 from harness.core.workload import Cost
 from harness.launch import energy
-from harness.launch.energy import no_energy
-from harness.launch.run import Progress
+from harness.launch.controller.schedule import Progress
 from tests.launch.schedules import AFTER, BEFORE, PAIR, group, measured, statuses, told_to, trials
 from tests.probes.test_energy import IDLE_W, Device, gauge
 from tests.support.launcher import ENERGY_J, End, FakeLaunches, Script
@@ -176,7 +176,7 @@ def test_net_energy_is_gross_less_the_power_at_rest_with_both_uncertainties() ->
         Sample("power_mean", 300.0, 0, uncertainty=6.0, provenance="measured: x"),
     ]
     rests = (Rest("", 58.0, 1.0, "measured: x"), Rest("", 62.0, 1.0, "measured: x"))
-    found = {row.metric: row for row in summarise([cases], [Trial(case, 0, samples=samples)], Context(rests))}
+    found = {row.metric: row for row in summarize_trials([cases], [Trial(case, 0, samples=samples)], Context(rests))}
     assert found["energy_net"].median == pytest.approx(0.24)
     assert found["energy_net"].ci_high - found["energy_net"].median == pytest.approx(0.006 + 3e-3, rel=0.05)
     assert (found["power_idle"].median, found["power_idle"].ci_low) == (60.0, 57.0)
@@ -189,8 +189,8 @@ def test_net_energy_is_gross_less_the_power_at_rest_with_both_uncertainties() ->
 def test_an_energy_that_is_not_there_has_nothing_derived_from_it() -> None:
     case = Case("work", "base", (("n", 4),))
     cases = Group(case.group, "base", (PlannedCase(case, Cost(flops=6e6)),))
-    trial = Trial(case, 0, samples=[Sample("time", 1e-3, 0), no_energy("unavailable: no meter")])
-    found = {row.metric: row for row in summarise([cases], [trial])}
+    trial = Trial(case, 0, samples=[Sample("time", 1e-3, 0), explain_no_energy("unavailable: no meter")])
+    found = {row.metric: row for row in summarize_trials([cases], [trial])}
     assert math.isnan(found["energy_gross"].median)
     assert found["energy_gross"].provenance == "unavailable: no meter"
     assert not {"energy_net", "power_idle", "flops_per_joule"} & set(found)

@@ -18,8 +18,8 @@ import torch.distributed
 from harness.core.errors import HarnessError
 from harness.core.run import Run
 from harness.core.trial import CRASHED, ERROR, OK, TIMEOUT
-from harness.launch import agent
-from harness.launch.peer import Peer
+from harness.launch.node import rendezvous
+from harness.launch.worker.rank_handle import RankHandle
 from harness.store.read import read_run
 from tests.launch.test_gang import PLUG_IN, carries, trial, values
 from tests.support import command
@@ -128,9 +128,9 @@ def test_a_host_that_goes_away_before_it_greets_is_not_waited_for(monkeypatch: p
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "3"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", store.port)):
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(agent, "_GREETING_S", 0.2)
+    monkeypatch.setattr(rendezvous, "_GREETING_S", 0.2)
     with pytest.raises(HarnessError, match="of 3 hosts that met, 2 said nothing more"):
-        agent.meet((), print)
+        rendezvous.join_hosts((), print)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_how_far_another_clock_is_ahead_is_found() -> None:
 
     thread = threading.Thread(target=answer)
     thread.start()
-    peer = Peer(1, ours, host="there")
+    peer = RankHandle(1, ours, host="there")
     peer.compare_clocks()
     ours.shutdown(socket.SHUT_RDWR)
     thread.join()

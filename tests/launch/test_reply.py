@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from harness.core.trial import INCORRECT, OK, Sample
-from harness.launch.reply import Lines, Reply, read_reply, write_reply
+from harness.launch.protocol import Lines, Reply, read_reply, write_reply
 
 WHOLE = {"status": OK, "message": "", "samples": [["time", 1e-3, 0, 0, ""]], "at": 1.0, "number": 3}
 

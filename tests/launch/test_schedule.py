@@ -8,8 +8,8 @@ import pytest
 
 from harness.core.case import Group, PlannedCase
 from harness.core.trial import ERROR, INCORRECT, OK, SKIPPED, Launch, Trial
-from harness.detect import usable_cpus
-from harness.launch.run import Progress
+from harness.detect import count_usable_cpus
+from harness.launch.controller.schedule import Progress
 from tests.launch.schedules import (
     PAIR,
     UNEVEN,
@@ -124,7 +124,7 @@ def test_on_cuda_there_is_no_limit_of_memory() -> None:
 
 
 def test_ranks_share_the_threads_and_more_of_them_than_cores_are_flagged() -> None:
-    fake, ranks = FakeLaunches(), usable_cpus() + 1
+    fake, ranks = FakeLaunches(), count_usable_cpus() + 1
     found = trials(measured(fake, group("a", world_size=ranks), group("a", n=8), threads=2 * ranks))["a"]
     flags = [{sample.flags for sample in trial.samples if sample.metric == "time"} for trial in found]
     assert flags == [{"contended_ranks"}, {""}]

@@ -10,9 +10,9 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.core.flag import Flag
 from harness.core.trial import CRASHED, ERROR, INCORRECT, OK, SKIPPED, Launch, Sample, Trial
-from harness.launch.hosts import Hosts
-from harness.launch.launcher import Launcher
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.hosts import Hosts
+from harness.launch.controller.launcher import Launcher
 from tests.launch.schedules import (
     AFTER,
     BEFORE,
@@ -154,7 +154,7 @@ def test_what_ends_the_run_closes_every_launcher(fault: BaseException, order: st
 def test_a_launcher_that_does_not_start_closes_those_that_did() -> None:
     fake = FakeLaunches()
 
-    def open_launcher(threads: int, folder: Path, side: Side, hosts: Hosts) -> Launcher:
+    def open_launcher(threads: int, folder: Path, side: CodeVersion, hosts: Hosts) -> Launcher:
         if side.label == "new":
             raise HarnessError("it does not start")
         return fake(threads, folder, side, hosts)

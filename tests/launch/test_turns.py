@@ -12,11 +12,12 @@ import pytest
 from harness.catalog import load_catalog
 from harness.core.suite import Policy, Selection
 from harness.core.trial import ERROR, OK
-from harness.detect import detect
-from harness.launch.fork_server import ForkServer
-from harness.launch.hosts import ALONE
-from harness.launch.launcher import Launcher, WorkerSpec
-from harness.launch.side import Side
+from harness.detect import detect_environment
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.fork_server import ForkServer
+from harness.launch.controller.hosts import ALONE
+from harness.launch.controller.launcher import Launcher
+from harness.launch.protocol import WorkerSpec
 from harness.plan import make_plan
 from tests.support.launcher import End, FakeLaunches, Script, calibration
 
@@ -34,7 +35,7 @@ CONVERSATION: tuple[tuple[str, dict[str, float]], ...] = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(1, tmp_path_factory.mktemp("launch"), Side()) as server:
+    with ForkServer(1, tmp_path_factory.mktemp("launch"), CodeVersion()) as server:
         yield server
 
 
@@ -79,7 +80,7 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
     monkeypatch.setenv("HOSTILE_FOLDER", str(tmp_path))
     plug_in = str(Path(__file__).with_name("hostile.py"))
     count = tmp_path / "count"
-    with ForkServer(1, tmp_path, Side(sources=(plug_in,))) as own:
+    with ForkServer(1, tmp_path, CodeVersion(sources=(plug_in,))) as own:
         one = own.fork(calibration("counts_elsewhere", tmp_path), 0, 60)
         for order in ("prepare", "reference", "check"):
             one.ask(order)
@@ -97,7 +98,9 @@ def test_what_a_worker_started_is_stopped_with_it_also_in_a_session_of_its_own(
 
 def test_the_same_seed_gives_the_same_inputs_and_another_seed_others(server: ForkServer, tmp_path: Path) -> None:
     catalog, policy = load_catalog(), Policy(device="cpu", threads=1, mode="host")
-    (group,) = make_plan(catalog, [Selection("attention", ("naive",), {"seq": "64"})], policy, detect()).groups
+    (group,) = make_plan(
+        catalog, [Selection("attention", ("naive",), {"seq": "64"})], policy, detect_environment()
+    ).groups
     errors = []
     for place, seed in enumerate((1, 1, 2)):
         reference = str(tmp_path / str(place))
@@ -123,7 +126,7 @@ def told(launcher: Launcher, spec: WorkerSpec, end: str) -> list[tuple[str, bool
 @pytest.mark.parametrize("end", ["finish", "kill"])
 def test_the_fake_worker_of_other_tests_does_as_a_real_one(server: ForkServer, tmp_path: Path, end: str) -> None:
     spec = calibration("noop", tmp_path)
-    with FakeLaunches()(1, tmp_path, Side(), ALONE) as fake:
+    with FakeLaunches()(1, tmp_path, CodeVersion(), ALONE) as fake:
         real, faked = told(server, spec, end), told(fake, spec, end)
     assert [one[:2] for one in faked] == [one[:2] for one in real]
     assert all(one[2] <= other[2] for one, other in zip(faked, real, strict=True))
@@ -132,7 +135,9 @@ def test_the_fake_worker_of_other_tests_does_as_a_real_one(server: ForkServer, t
 
 def test_a_fake_worker_that_fails_ends_as_a_real_one(server: ForkServer, tmp_path: Path) -> None:
     spec = calibration("noop", tmp_path)
-    with FakeLaunches({"noop": Script(end=End("check", "error: never prepared"))})(1, tmp_path, Side(), ALONE) as fake:
+    with FakeLaunches({"noop": Script(end=End("check", "error: never prepared"))})(
+        1, tmp_path, CodeVersion(), ALONE
+    ) as fake:
         for launcher in (server, fake):
             one = launcher.fork(spec, 0, 60)
             one.ask("check")

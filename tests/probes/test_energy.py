@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.analysis.energy import at_rest, energies
+from harness.analysis.net_energy import derive_energies, estimate_idle_power
 from harness.core.case import Case, PlannedCase
 from harness.core.flag import Flag
 from harness.core.measurement import Measurement
 from harness.core.trial import Rest
-from harness.probes.energy import Figure, StepEnergy, idle_power, step_energy
+from harness.probes.energy import EnergyReading, StepEnergy, measure_idle_power, measure_step_energy
 from harness.probes.meter import INTEGRATED, MEASURED, MeterError, Reason, Tick
 from harness.probes.window import Gauge
 
@@ -108,12 +108,12 @@ def gauge(device: Device, tick: Tick | None = None, check: Device | None = None)
     return Gauge(device, tick, check, device.queued, device.seed, device.now, device.sleep)
 
 
-def rest(watts: Figure) -> Rest:
+def rest(watts: EnergyReading) -> Rest:
     return Rest("", watts.value, watts.uncertainty, watts.provenance)
 
 
 def watts(value: float, half: float = 1.0, provenance: str = MEASURED) -> Rest:
-    return rest(Figure(value, half, provenance))
+    return rest(EnergyReading(value, half, provenance))
 
 
 def net(energy: StepEnergy, *rests: Rest) -> Measurement | None:
@@ -134,7 +134,7 @@ def net(energy: StepEnergy, *rests: Rest) -> Measurement | None:
         )
         for name, one in found.items()
     }
-    return {row.metric: row for row in energies(PlannedCase(case), rows, rests)}.get("energy_net")
+    return {row.metric: row for row in derive_energies(PlannedCase(case), rows, rests)}.get("energy_net")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_energy_of_a_step_is_within_its_own_uncertainty_which_is_as_small_as
     held = 0
     for seed in range(100):
         device = Device(seed, **kind)
-        energy = step_energy(gauge(device), device.work, wanted=0.02)
+        energy = measure_step_energy(gauge(device), device.work, wanted=0.02)
         truth = BUSY_W * device.step_s
         assert energy.gross.provenance == MEASURED
         assert 0 < energy.gross.uncertainty <= 0.02 * energy.gross.value
@@ -168,7 +168,7 @@ def test_the_energy_of_a_step_is_within_its_own_uncertainty_which_is_as_small_as
 
 def test_polled_power_is_integrated_and_held_to_the_same_rule() -> None:
     device = Device(provenance=INTEGRATED, period_s=1e-3, tick_s=0.1)
-    energy = step_energy(gauge(device), device.work, wanted=0.02)
+    energy = measure_step_energy(gauge(device), device.work, wanted=0.02)
     assert energy.gross.provenance == INTEGRATED
     assert energy.gross.value == pytest.approx(0.3, rel=0.02)
     assert energy.window is not None
@@ -178,7 +178,7 @@ def test_polled_power_is_integrated_and_held_to_the_same_rule() -> None:
 @pytest.mark.parametrize("step_s", [1e-3, 0.2])
 def test_a_window_that_is_too_short_is_refused_with_the_numbers(step_s: float) -> None:
     device = Device(step_s=step_s)
-    energy = step_energy(gauge(device, Tick(0.1, 0.0)), device.work, wanted=0.02, limit_s=0.2)
+    energy = measure_step_energy(gauge(device, Tick(0.1, 0.0)), device.work, wanted=0.02, limit_s=0.2)
     assert energy.window is None
     assert energy.gross.reason is Reason.TOO_SHORT
     assert math.isnan(energy.gross.value)
@@ -190,7 +190,7 @@ def test_a_window_that_is_too_short_is_refused_with_the_numbers(step_s: float) -
 
 def test_a_load_too_uneven_for_the_limit_is_refused_with_what_was_reached() -> None:
     device = Device(noise=1.0, step_s=50e-3, seen=0.25)
-    energy = step_energy(gauge(device), device.work, wanted=0.02, limit_s=8.0)
+    energy = measure_step_energy(gauge(device), device.work, wanted=0.02, limit_s=8.0)
     assert energy.gross.reason is Reason.TOO_SHORT
     assert ", good to " in energy.gross.provenance
 
@@ -210,7 +210,7 @@ def test_windows_of_a_loop_that_keeps_step_with_the_sensor_are_right_on_average(
 
 def test_a_window_begins_when_the_work_has_run_for_as_long_as_the_meter_averages() -> None:
     device = Device(settle_s=1.1)
-    energy = step_energy(gauge(device), device.work)
+    energy = measure_step_energy(gauge(device), device.work)
     assert energy.window is not None
     assert device.steps * device.step_s >= 1.1 + energy.window.seconds
 
@@ -218,8 +218,8 @@ def test_a_window_begins_when_the_work_has_run_for_as_long_as_the_meter_averages
 def test_net_energy_is_gross_less_what_is_drawn_at_rest_in_the_same_time() -> None:
     device = Device()
     one = gauge(device)
-    idle = idle_power(one)
-    energy = step_energy(one, device.work)
+    idle = measure_idle_power(one)
+    energy = measure_step_energy(one, device.work)
     found = net(energy, rest(idle))
     assert found is not None
     assert idle.value == pytest.approx(IDLE_W, rel=0.02)
@@ -230,13 +230,13 @@ def test_net_energy_is_gross_less_what_is_drawn_at_rest_in_the_same_time() -> No
 
 
 def test_idle_power_that_changed_is_as_uncertain_as_the_change() -> None:
-    assert at_rest([watts(60), watts(64, 2)]) == watts(62, 4)
+    assert estimate_idle_power([watts(60), watts(64, 2)]) == watts(62, 4)
 
 
 @pytest.mark.parametrize("integrated", [0, 1, 2])
 def test_net_energy_is_integrated_where_any_part_of_it_is(integrated: int) -> None:
     how = [INTEGRATED if part == integrated else MEASURED for part in range(3)]
-    gross, power = Figure(0.3, 6e-3, how[0]), Figure(300.0, 6.0, how[0])
+    gross, power = EnergyReading(0.3, 6e-3, how[0]), EnergyReading(300.0, 6.0, how[0])
     energy = StepEnergy(gross, power, 1e-3, None, "gpu", ())
     found = net(energy, watts(60, provenance=how[1]), watts(60, provenance=how[2]))
     assert found is not None
@@ -244,12 +244,12 @@ def test_net_energy_is_integrated_where_any_part_of_it_is(integrated: int) -> No
 
 
 def test_without_idle_power_there_is_no_net_energy() -> None:
-    missing = Figure(math.nan, math.nan, "unavailable: gone", Reason.DEVICE_LOST)
+    missing = EnergyReading(math.nan, math.nan, "unavailable: gone", Reason.DEVICE_LOST)
     device = Device()
-    energy = step_energy(gauge(device), device.work)
+    energy = measure_step_energy(gauge(device), device.work)
     assert net(energy, rest(missing)) is None
     assert net(StepEnergy(missing, missing, 0.0, None, "gpu", ()), watts(60)) is None
-    assert at_rest([rest(missing), watts(60)]) == watts(60)
+    assert estimate_idle_power([rest(missing), watts(60)]) == watts(60)
 
 
 OFF = (Flag.METERS_DISAGREE,)
@@ -263,7 +263,7 @@ def test_a_second_meter_that_is_off_by_over_5_percent_is_flagged(scale: float, f
         def read(self) -> float:
             return scale * (device.counted_j + device.seen_j)
 
-    energy = step_energy(gauge(device, check=Check()), device.work)
+    energy = measure_step_energy(gauge(device, check=Check()), device.work)
     assert energy.flags == flags
     assert getattr(net(energy, watts(60)), "flags", None) == flags
     assert energy.gross.value == pytest.approx(0.3, rel=0.02)
@@ -275,7 +275,7 @@ def test_a_second_meter_that_fails_costs_the_check_alone() -> None:
             raise MeterError(Reason.NO_PERMISSION, "not for you")
 
     device = Device()
-    energy = step_energy(gauge(device, check=Check()), device.work)
+    energy = measure_step_energy(gauge(device, check=Check()), device.work)
     assert energy.window is not None
     assert energy.window.disagreement is None
     assert energy.gross.reason is None
@@ -283,7 +283,7 @@ def test_a_second_meter_that_fails_costs_the_check_alone() -> None:
 
 def test_a_counter_that_goes_backwards_gives_no_figure() -> None:
     device = Device(falls_at_s=2.5)
-    energy = step_energy(gauge(device), device.work)
+    energy = measure_step_energy(gauge(device), device.work)
     assert energy.gross.reason is Reason.WENT_BACKWARDS
     assert "went backwards by" in energy.gross.provenance
     assert energy.power.reason is Reason.WENT_BACKWARDS
@@ -295,7 +295,7 @@ def test_a_counter_that_stands_still_gives_no_figure_and_never_zero() -> None:
     assert caught.value.reason is Reason.NO_TICK
     for step_s, wanted in ((1e-3, 0.02), (0.5, 0.02), (0.5, 0.5)):
         device = Device(scale=0.0, step_s=step_s)
-        energy = step_energy(gauge(device, Tick(0.1, 0.0)), device.work, wanted)
+        energy = measure_step_energy(gauge(device, Tick(0.1, 0.0)), device.work, wanted)
         assert energy.gross.reason is Reason.NO_TICK
         assert math.isnan(energy.gross.value)
 
@@ -303,7 +303,7 @@ def test_a_counter_that_stands_still_gives_no_figure_and_never_zero() -> None:
 def test_work_that_ends_no_step_has_no_energy_of_a_step() -> None:
     device = Device()
     one = gauge(device)
-    assert step_energy(one, one.rest).gross.reason is Reason.TOO_SHORT
+    assert measure_step_energy(one, one.rest).gross.reason is Reason.TOO_SHORT
 
 
 @pytest.mark.parametrize("period_s", [0.01, 0.02, 0.1])
@@ -322,4 +322,4 @@ def test_what_a_step_raises_is_not_taken_for_a_fault_of_the_meter() -> None:
         raise ValueError("the step's own")
 
     with pytest.raises(ValueError, match="the step's own"):
-        step_energy(gauge(Device()), fail)
+        measure_step_energy(gauge(Device()), fail)

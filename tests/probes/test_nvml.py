@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.core.trial import Rest
-from harness.probes.energy import Figure, StepEnergy
+from harness.probes.energy import EnergyReading, StepEnergy
 from tests.probes.nvml_stand_in import NO_ENERGY, NO_EVENT_REASONS, NO_FIELDS, StandIn
 from tests.probes.test_energy import net
 
@@ -265,7 +265,7 @@ print(json.dumps([*figures, energy.step_s, after.value]))
     (idle, half_w), gross, power, step_s, after = nvml.run(PRELUDE + code)
     assert idle == pytest.approx(60, abs=half_w)
     assert after == pytest.approx(60, rel=0.03)
-    energy = StepEnergy(Figure(*gross, "measured"), Figure(*power, "measured"), step_s, None, "gpu", ())
+    energy = StepEnergy(EnergyReading(*gross, "measured"), EnergyReading(*power, "measured"), step_s, None, "gpu", ())
     found = net(energy, Rest("", idle, half_w, "measured"))
     assert found is not None
     assert found.ci_low <= 240 * step_s <= found.ci_high

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from harness.probes.phases import STEP, has_phases, parts, phases
-from harness.probes.profiler import profiler
+from harness.probes.phases import STEP, has_phases, measure_phases, split_phases
+from harness.probes.profiler import open_profiler
 
 ENGINE = "autograd::engine::evaluate_function: MmBackward0"
 
@@ -28,7 +28,7 @@ TIMELINE = [
 
 
 def test_a_step_divides_into_what_its_timeline_says():
-    found = parts(TIMELINE, ranks=4)
+    found = split_phases(TIMELINE, ranks=4)
     microseconds = {name: 1e6 * value for name, value in found.items() if name.endswith("_time")}
     assert microseconds == pytest.approx(
         {
@@ -48,15 +48,15 @@ def test_a_step_divides_into_what_its_timeline_says():
 )
 def test_bytes_are_those_that_a_ring_sends(operation, share):
     sent = event(f"gloo:{operation}", 0, 5, **{"Input Dims": [[10, 10]], "Input type": ["double"]})
-    assert parts([event(STEP, 0, 10), sent], ranks=4)["bytes_sent"] == share * 800
+    assert split_phases([event(STEP, 0, 10), sent], ranks=4)["bytes_sent"] == share * 800
 
 
 def test_a_thread_between_two_operations_close_together_computes_as_well():
     sent = event("gloo:send", 100, 300, 2, **{"Input Dims": [[1]], "Input type": ["float"]})
     close = [event("aten::mm", 0, 180), event("aten::mm", 220, 400)]
     apart = [event("aten::mm", 0, 120), event("aten::mm", 280, 400)]
-    assert parts([event(STEP, 0, 400), sent, *close], ranks=2)["overlap_share"] == 1
-    assert parts([event(STEP, 0, 400), sent, *apart], ranks=2)["overlap_share"] == pytest.approx(0.2)
+    assert split_phases([event(STEP, 0, 400), sent, *close], ranks=2)["overlap_share"] == 1
+    assert split_phases([event(STEP, 0, 400), sent, *apart], ranks=2)["overlap_share"] == pytest.approx(0.2)
 
 
 def test_of_a_real_step_the_parts_are_found():
@@ -67,7 +67,7 @@ def test_of_a_real_step_the_parts_are_found():
         model(torch.ones(8, 64)).sum().backward()
         optimizer.step()
 
-    found = phases(step, ranks=1)
+    found = measure_phases(step, ranks=1)
     assert set(found) == {"forward_time", "backward_time", "optimizer_time"}
     assert all(0 < value < 1 for value in found.values())
 
@@ -78,7 +78,7 @@ def test_a_step_that_only_computes_has_no_parts():
 
 
 def test_a_profile_has_the_shapes_from_which_bytes_are_counted(tmp_path):
-    with profiler(record_shapes=True) as profile:
+    with open_profiler(record_shapes=True) as profile:
         torch.ones(3, 5).add(1)
     profile.export_chrome_trace(str(tmp_path / "trace.json"))
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch.fork_server import ForkServer
-from harness.launch.side import Side
-from harness.probes.machine import Machine
-from harness.probes.wallclock import WallClock, resolution_s
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.fork_server import ForkServer
+from harness.probes.machine import TurnMonitor
+from harness.probes.wallclock import WallClock, measure_resolution
 from tests.support.launcher import calibration
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(1, tmp_path_factory.mktemp("launch"), Side()) as server:
+    with ForkServer(1, tmp_path_factory.mktemp("launch"), CodeVersion()) as server:
         yield server
 
 
@@ -56,12 +56,12 @@ def test_the_clock_runs_a_block_of_steps_and_gives_the_time_of_one() -> None:
 
 
 def test_a_sample_must_be_a_thousand_ticks_of_the_clock() -> None:
-    assert 0 < resolution_s() < 1e-3
+    assert 0 < measure_resolution() < 1e-3
     assert WallClock().least_s >= 1e-9 * 1000
 
 
 def test_the_machine_is_read_as_shares_of_its_time() -> None:
-    machine = Machine()
+    machine = TurnMonitor()
     machine.start()
     end = time.monotonic() + 0.3
     while time.monotonic() < end:
@@ -74,7 +74,7 @@ def test_the_machine_is_read_as_shares_of_its_time() -> None:
 
 def test_processes_that_are_measured_together_are_no_others() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
-        together, alone = Machine([spinning.pid]), Machine()
+        together, alone = TurnMonitor([spinning.pid]), TurnMonitor()
         for machine in (together, alone):
             machine.start()
         time.sleep(1.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.probes.energy import step_energy
+from harness.probes.energy import measure_step_energy
 from harness.probes.meter import MeterError, Reason
 from harness.probes.rapl import Rapl
 from harness.probes.window import Gauge
@@ -156,7 +156,7 @@ def test_a_step_is_read_in_real_time_from_a_counter_of_100_watts(folder: Path) -
     counter = threading.Thread(target=count)
     counter.start()
     try:
-        energy = step_energy(Gauge(Rapl(folder)), work, wanted=0.1)
+        energy = measure_step_energy(Gauge(Rapl(folder)), work, wanted=0.1)
     finally:
         closed.set()
         counter.join()

@@ -12,12 +12,12 @@ from harness.core.ceilings import Ceilings
 from harness.core.environment import Gpu
 from harness.core.run import Run
 from harness.core.suite import Policy
+from harness.report.across_machines import Measures, match_lines
 from harness.report.figure import Figure
-from harness.report.files import write_report
 from harness.report.html import Html
-from harness.report.machines import Measures, lines
 from harness.report.panels import hardware
 from harness.report.study import Study, build_study
+from harness.report.write import write_report
 
 GPU = Gpu(0, "NVIDIA H100 80GB HBM3", "GPU-1", (9, 0), 80 << 30, 79 << 30)
 CUDA = Policy(launches=3, device="cuda", threads=1, mode="host")
@@ -36,7 +36,7 @@ def runs(study_run) -> list[Run]:
 
 
 def blocks(study: Study) -> tuple[dict[str, Figure], dict[str, Any]]:
-    found = list(hardware.draw(study))
+    found = list(hardware.draw_panel(study))
     figures = {one.group: one for one in found if isinstance(one, Figure)}
     (html,) = (one for one in found if isinstance(one, Html))
     return figures, html.values
@@ -48,7 +48,7 @@ def cells(values: dict[str, Any], heading: str, implementation: str) -> list[str
 
 
 def test_one_machine_is_no_comparison_of_machines(runs: list[Run]) -> None:
-    assert list(hardware.draw(build_study(runs[:1]))) == []
+    assert list(hardware.draw_panel(build_study(runs[:1]))) == []
 
 
 def test_a_row_is_a_machine_and_a_colour_an_implementation(runs: list[Run]) -> None:
@@ -102,7 +102,7 @@ def test_power_over_time_stands_in_for_an_energy(runs: list[Run]) -> None:
     study = build_study(runs)
     kept = study.measurements[study.measurements["metric"] != "energy_gross"]
     study = replace(study, measurements=kept)
-    line = next(line for line in lines(study) if line.implementation == "naive")
+    line = next(line for line in match_lines(study) if line.implementation == "naive")
     assert Measures(study).energy(line.cases[runs[1].id]).number == pytest.approx(0.5, rel=0.02)
 
 

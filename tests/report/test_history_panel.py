@@ -12,11 +12,11 @@ from harness.core.errors import UsageError
 from harness.core.rules import Rules
 from harness.core.run import Run
 from harness.report.figure import Figure
-from harness.report.files import write_report
-from harness.report.gather import gather
+from harness.report.gather import gather_study
 from harness.report.html import Html
 from harness.report.panels import history
 from harness.report.study import Study
+from harness.report.write import write_report
 
 RUNS, STEP = 16, 10
 COMMITS = [f"{number:010x}".ljust(40, "0") for number in range(1, RUNS + 1)]
@@ -38,11 +38,11 @@ def runs(record: Callable[..., Run], draw: Callable[..., Any]) -> list[Run]:
 
 def study_of(runs: list[Run], *shown: Run) -> Study:
     folders = [run.folder for run in shown or runs[-1:]]
-    return gather(folders, rules=Rules(), results=runs[0].folder.parent, topology=COMMITS)
+    return gather_study(folders, rules=Rules(), results=runs[0].folder.parent, topology=COMMITS)
 
 
 def drawn(study: Study) -> tuple[dict[str, Figure], dict[str, Any]]:
-    found = list(history.draw(study))
+    found = list(history.draw_panel(study))
     figures = {one.layout["title"]["text"].split(" · ")[0]: one for one in found if isinstance(one, Figure)}
     (html,) = (one for one in found if isinstance(one, Html))
     return figures, html.values
@@ -85,7 +85,7 @@ def test_an_environment_that_is_new_is_marked_where_a_series_ends_and_begins(
     record: Callable[..., Run], draw: Callable[..., Any]
 ) -> None:
     runs = [recorded(record, draw, number, kernel="6" if number < 3 else "7") for number in range(6)]
-    figures = [one for one in history.draw(study_of(runs)) if isinstance(one, Figure)]
+    figures = [one for one in history.draw_panel(study_of(runs)) if isinstance(one, Figure)]
     ends = [figure for figure in figures if figure.layout["title"]["text"].startswith("base")]
     dotted = {shape["x0"] for figure in ends for shape in figure.layout["shapes"] if shape["line"].get("dash") == "dot"}
     assert dotted == {2.5, -0.5}
@@ -94,8 +94,8 @@ def test_an_environment_that_is_new_is_marked_where_a_series_ends_and_begins(
 
 
 def test_without_a_history_or_with_one_run_there_is_nothing_to_draw(runs: list[Run]) -> None:
-    assert list(history.draw(gather([runs[0].folder], rules=Rules()))) == []
-    assert list(history.draw(gather([runs[0].folder], rules=Rules(), results=runs[0].folder))) == []
+    assert list(history.draw_panel(gather_study([runs[0].folder], rules=Rules()))) == []
+    assert list(history.draw_panel(gather_study([runs[0].folder], rules=Rules(), results=runs[0].folder))) == []
 
 
 def test_what_changed_least_is_named_without_a_figure(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,11 +112,11 @@ def test_what_cannot_be_read_is_named_and_a_run_counts_once(runs: list[Run], tmp
     foreign.mkdir()
     (foreign / "run.json").write_text("[]")
     folders = [runs[0].folder, runs[0].folder, runs[2].folder, foreign]
-    study = gather(folders, rules=Rules())
+    study = gather_study(folders, rules=Rules())
     assert [run.id for run in study.runs] == [runs[0].id]
     assert [reason.split(" ")[0].rstrip(":") for reason in study.left_out] == [str(runs[2].folder), str(foreign)]
     with pytest.raises(UsageError, match=str(foreign)):
-        gather([foreign], rules=Rules())
+        gather_study([foreign], rules=Rules())
 
 
 def test_a_browser_draws_the_history_of_what_the_filter_leaves(opened, runs: list[Run], tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from harness.core.run import Run
 from harness.core.trial import Sample
-from harness.report.files import write_report
-from harness.report.html import plain
+from harness.report.html import show_text
 from harness.report.study import build_study
+from harness.report.write import write_report
 
 HOSTILE = {
     "markup": "<b>bold</b><a href='https://example.org'>here</a>",
@@ -33,7 +33,7 @@ def report_of(run: Run) -> Path:
 
 
 def whole(text: str) -> str:
-    return " ".join(plain(text).split())
+    return " ".join(show_text(text).split())
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -66,9 +66,9 @@ def test_text_of_others_stays_text_in_every_place(opened, study_run, text: str) 
 
 
 def test_characters_that_turn_or_hide_text_are_shown_as_code_points() -> None:
-    assert plain("abc\u202egpj.exe") == "abc<U+202E>gpj.exe"
-    assert plain("a\x00b\x1b[31m") == "a<U+0000>b<U+001B>[31m"
-    assert plain("héllo\n\tworld 数学") == "héllo\n\tworld 数学"
+    assert show_text("abc\u202egpj.exe") == "abc<U+202E>gpj.exe"
+    assert show_text("a\x00b\x1b[31m") == "a<U+0000>b<U+001B>[31m"
+    assert show_text("héllo\n\tworld 数学") == "héllo\n\tworld 数学"
 
 
 def test_a_megabyte_in_a_message_and_a_log_does_not_fill_the_page(opened, study_run) -> None:

@@ -29,9 +29,9 @@ def test_a_value_of_zero_is_left_out_where_an_axis_is_logarithmic(study_run) -> 
 
 def test_every_panel_can_be_asked_for(study_run) -> None:
     run = study_run(TIMES, extra={"peak_memory": 1e6, "max_abs_error": 1e-4})
-    from harness.report.notebook import panel_names
+    from harness.report.notebook import list_panels
 
-    drawn = {name: harness.figures(name, run.folder) for name in panel_names()}
+    drawn = {name: harness.figures(name, run.folder) for name in list_panels()}
     for name in ("forest", "heat_map", "scaling", "memory", "accuracy", "distributions", "timeline"):
         assert drawn[name], name
     assert drawn["table"] == {}

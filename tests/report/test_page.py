@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from harness.core.flag import flag_help
+from harness.core.flag import explain_flag
 from harness.core.metric import METRICS
 from harness.core.run import Run
-from harness.report.files import write_report
 from harness.report.study import build_study
+from harness.report.write import write_report
 
 TIMES = {
     "naive": (1e-3, 4e-3, 16e-3),
@@ -114,7 +114,7 @@ def test_heads_and_flags_say_what_they_mean_where_the_mouse_rests(opened, study_
     assert head.get_attribute("title") == METRICS["flops_per_s"].help
     flags = found.page.locator("#results abbr", has_text="one_launch")
     assert flags.count() == 9
-    assert flags.first.get_attribute("title") == flag_help("one_launch")
+    assert flags.first.get_attribute("title") == explain_flag("one_launch")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

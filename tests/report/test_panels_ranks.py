@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import build_result_tables
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.suite import Policy
 from harness.core.trial import OK, Launch, Sample, Trial
@@ -17,7 +17,7 @@ from harness.core.workload import Cost
 from harness.formats import markdown
 from harness.report.figure import Figure
 from harness.report.html import Html
-from harness.report.notebook import as_plotly
+from harness.report.notebook import convert_to_plotly
 from harness.report.page import render_page
 from harness.report.panels import efficiency, guessing, scaling, table, time_split
 from harness.report.study import Study, build_study
@@ -72,9 +72,9 @@ def study(tmp_path: Path) -> Callable[..., Study]:
 
 def drawn(study: Study, panel: Any) -> dict[str, Figure]:
     """Return the figures of a panel by name; Plotly accepts each of them."""
-    figures = {block.name: block for block in panel.draw(study) if not isinstance(block, Html)}
+    figures = {block.name: block for block in panel.draw_panel(study) if not isinstance(block, Html)}
     for figure in figures.values():
-        as_plotly(figure)
+        convert_to_plotly(figure)
     return figures
 
 
@@ -133,7 +133,7 @@ def test_bandwidth_has_a_figure_beside_that_of_time_where_ranks_exchange_somethi
 def test_tables_have_what_crosses_a_link_and_an_efficiency_that_counts_for_nothing_in_parentheses(study) -> None:
     cost = Cost(flops=1e9, message_bytes=8e6, bus_bytes=1.2e7)
     (run,) = study({1: 1e-3, 2: 1e-3, 4: 2e-3}, flags={4: "contended_ranks"}, cost=cost).runs
-    lines = markdown.write(run, result_tables(run)).text.splitlines()
+    lines = markdown.write_markdown(run, build_result_tables(run)).text.splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `spread`")]
     assert [(cell[3], cell[4]) for cell in cells] == [("11.9 GB/s", "1.00"), ("5.94 GB/s", "(0.500)")]
 
@@ -208,7 +208,7 @@ def test_launches_that_keep_guesses_differently_are_one_line_of_means(study) -> 
 
 def test_the_table_has_rates_of_items_and_what_a_pass_gains_and_costs_with_three_digits(study) -> None:
     extra = {"tokens_per_step": 1.23456, "step_overhead": 1.5}
-    (html,) = table.draw(study({1: 1e-3, 2: 1e-3}, extra=extra, cost=Cost(items=16)))
+    (html,) = table.draw_panel(study({1: 1e-3, 2: 1e-3}, extra=extra, cost=Cost(items=16)))
     cells = [
         dict(zip((head for head, _ in html.values["heads"]), row["cells"], strict=True)) for row in html.values["rows"]
     ]
@@ -218,7 +218,7 @@ def test_the_table_has_rates_of_items_and_what_a_pass_gains_and_costs_with_three
 
 
 def test_the_table_has_efficiencies_in_parentheses_where_cores_were_not_free(study) -> None:
-    (html,) = table.draw(study({1: 1e-3, 2: 1e-3, 4: 1e-3}, flags={4: "contended_ranks"}))
+    (html,) = table.draw_panel(study({1: 1e-3, 2: 1e-3, 4: 1e-3}, flags={4: "contended_ranks"}))
     head = html.render().partition("<tbody>")[0]
     assert ">efficiency</button>" in head
     cells = [text for row in html.values["rows"] for text, _ in row["cells"]]

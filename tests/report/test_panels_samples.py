@@ -19,10 +19,10 @@ from harness.core.trial import OK, Launch, Rest, Sample, Trial
 from harness.core.workload import Cost
 from harness.report.figure import Figure
 from harness.report.html import Html
-from harness.report.notebook import as_plotly
+from harness.report.notebook import convert_to_plotly
 from harness.report.page import render_page
 from harness.report.panels import accuracy, distributions, energy, memory, roofline, timeline, training
-from harness.report.samples import thinned
+from harness.report.samples import thin_values
 from harness.report.study import Study, build_study
 from tests.support.runs import here, recorded_run
 
@@ -89,10 +89,10 @@ def _trials(case: Case, one: Measured) -> Iterator[Trial]:
 
 def drawn(study: Study, panel: ModuleType) -> tuple[dict[str, Figure], list[str]]:
     """Return the figures of a panel by name, or by question, and the text of its notes; Plotly accepts each of them."""
-    blocks = list(panel.draw(study))
+    blocks = list(panel.draw_panel(study))
     figures = {block.group or block.name: block for block in blocks if isinstance(block, Figure)}
     for figure in figures.values():
-        as_plotly(figure)
+        convert_to_plotly(figure)
         assert all(math.isfinite(number) for number in _numbers([figure.data, figure.layout]))
     return figures, [block.render() for block in blocks if isinstance(block, Html)]
 
@@ -368,11 +368,11 @@ def test_axes_can_be_made_one_and_begin_at_zero(study) -> None:
 def test_of_many_samples_the_extremes_are_drawn() -> None:
     values = np.random.default_rng(1).normal(1, 0.1, 5000)
     values[1234], values[4000] = 9.0, 0.01
-    kept = thinned(values)
+    kept = thin_values(values)
     assert len(kept) <= 600
     assert {1234, 4000} <= set(kept.tolist())
     assert np.all(np.diff(kept) > 0)
-    assert thinned(values[:600]).tolist() == list(range(600))
+    assert thin_values(values[:600]).tolist() == list(range(600))
 
 
 def test_panels_of_samples_share_their_arrays(study) -> None:

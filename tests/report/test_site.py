@@ -19,8 +19,8 @@ from harness.core.run_description import INTERRUPTED
 from harness.core.variant import Variant
 from harness.report import site as site_module
 from harness.report.site import Written, write_site
-from harness.report.site_folder import MARKER, slug
-from harness.store.sources import gathered
+from harness.report.site_folder import MARKER, make_page_name
+from harness.store.gather import gather_runs
 
 COMMITS = ["a" * 40, "b" * 40]
 MACHINES = ("AMD EPYC 9B14", "Intel Xeon 8481C", "ARM Neoverse")
@@ -40,7 +40,7 @@ def results(runs: list[Run]) -> Path:
 
 
 def made(results: Path, target: Path) -> Written:
-    with gathered([str(results)]) as sources:
+    with gather_runs([str(results)]) as sources:
         return write_site(sources, target, rules=Rules(), topology=COMMITS)
 
 
@@ -242,7 +242,7 @@ def test_a_hostile_name_stays_within_the_site_and_is_text(
     found = opened(tmp_path / "site" / "index.html")
     assert found.faults + found.foreign == []
     assert found.page.locator("script").count() == 1
-    found.page.locator(f"a[href*='{slug(name)}']").click()
+    found.page.locator(f"a[href*='{make_page_name(name)}']").click()
     found.scroll()
     assert found.faults + found.foreign == []
 

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from harness.core.run import Run
 from harness.report.figure import COLOURS, Figure
 from harness.report.html import Html
-from harness.report.notebook import as_plotly
+from harness.report.notebook import convert_to_plotly
 from harness.report.page import render_page
 from harness.report.panels import speed_up
 from harness.report.study import Study, build_study
@@ -30,10 +30,10 @@ def kinds(study_run) -> Any:
 
 
 def blocks(study: Study) -> tuple[Figure, dict[str, Any]]:
-    figure, table = speed_up.draw(study)
+    figure, table = speed_up.draw_panel(study)
     assert isinstance(figure, Figure)
     assert isinstance(table, Html)
-    as_plotly(figure)
+    convert_to_plotly(figure)
     return figure, table.values
 
 
@@ -146,13 +146,13 @@ def test_machines_have_marks_and_columns_of_their_own(kinds) -> None:
 
 
 def test_an_axis_of_numbers_and_one_with_a_single_value_have_no_such_panel(study_run) -> None:
-    assert list(speed_up.draw(build_study([study_run(TIMES)]))) == []
+    assert list(speed_up.draw_panel(build_study([study_run(TIMES)]))) == []
     one = {name: times[:1] for name, times in TIMES.items()}
-    assert list(speed_up.draw(build_study([study_run(one, sizes=("chat",), axis="prompts")]))) == []
+    assert list(speed_up.draw_panel(build_study([study_run(one, sizes=("chat",), axis="prompts")]))) == []
 
 
 def test_a_baseline_alone_has_no_such_panel(kinds) -> None:
-    assert list(speed_up.draw(build_study([kinds({"base": TIMES["base"]})]))) == []
+    assert list(speed_up.draw_panel(build_study([kinds({"base": TIMES["base"]})]))) == []
 
 
 def test_an_interval_that_is_not_known_is_left_out(kinds) -> None:

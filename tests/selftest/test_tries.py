@@ -14,19 +14,19 @@ from harness.core.errors import HarnessError
 from harness.core.rules import Rules
 from harness.core.run import Run
 from harness.core.suite import Policy
-from harness.detect import detect
+from harness.detect import detect_environment
 from harness.plan import Plan
-from harness.run import Observer
+from harness.runner import Observer
 from harness.selftest import tries
-from harness.selftest.rivals import Rival, installed
-from harness.selftest.tries import Setting, Tally, run_tries
+from harness.selftest.rivals import Rival, find_installed
+from harness.selftest.tries import Tally, TrialSetting, run_tries
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 Record = Callable[..., Run]
 Draw = Callable[..., list[list[float]]]
 TWIN = Case("calibration", "twin_a", ())
 PLAN = Plan((Group(TWIN.group, "twin_a", (PlannedCase(TWIN),)),), Policy(device="cpu", threads=1))
-RIVALS = {rival.name: rival for rival in installed()}
+RIVALS = {rival.name: rival for rival in find_installed()}
 NEAR, FAR = [1.0 + 0.001 * n for n in range(20)], [1.1 + 0.001 * n for n in range(20)]
 
 
@@ -69,7 +69,7 @@ def test_what_is_said_of_each_side_is_counted(
         return planted
 
     alarmed = Rival("alarmed", "", "", measure, lambda base, new: SLOWER if new >= base else FASTER)
-    setting = Setting(PLAN, [0.05], Rules(), detect(), Observer(print, print, print), (), tmp_path)
+    setting = TrialSetting(PLAN, [0.05], Rules(), detect_environment(), Observer(print, print, print), (), tmp_path)
     own, other = run_tries(setting, [alarmed], 3, print)
     assert (own.tool, own.alarms, own.found, own.tries) == ("benchwright", 1, {0.05: 2}, 3)
     assert (other.tool, other.alarms, other.found) == ("alarmed", 3, {0.05: 3})

@@ -21,9 +21,9 @@ from harness.core.errors import UsageError
 from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
 from harness.store import schema, unbundle
-from harness.store.bundle import LARGEST, bundle
+from harness.store.bundle import LARGEST, write_bundle
 from harness.store.read import read_run
-from harness.store.unbundle import Unbundled, is_bundle, unpack
+from harness.store.unbundle import Unbundled, is_bundle, unpack_bundle
 
 ID = "20260101T000000Z-work-012345"
 Record = Callable[..., Run]
@@ -41,7 +41,7 @@ def packed(path: Path, members: Iterable[Member], method: int = zipfile.ZIP_DEFL
 
 
 def brought(path: Path, results: Path) -> Unbundled:
-    return unbundle.unbundle(path, results)
+    return unbundle.import_bundle(path, results)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_runs_arrive_on_another_machine_as_they_left(record: Record, tmp_path: Path) -> None:
     run, other = record({"base": [[1e-3, 1.1e-3]]}), record({"base": "error: it broke"}, state=INTERRUPTED)
     (run.folder / "report.html").write_text("<p>not taken along</p>")
-    (tmp_path / "a.zip").write_bytes(bundle([run, other]))
+    (tmp_path / "a.zip").write_bytes(write_bundle([run, other]))
     found = brought(tmp_path / "a.zip", tmp_path / "far" / "away")
     assert found.new == tuple(sorted((tmp_path / "far" / "away" / run.id, tmp_path / "far" / "away" / other.id)))
     again = read_run(tmp_path / "far" / "away" / run.id)
@@ -64,15 +64,15 @@ def test_runs_arrive_on_another_machine_as_they_left(record: Record, tmp_path: P
 
 def test_the_same_runs_are_the_same_bytes(record: Record) -> None:
     runs = [record({"base": [[1e-3]]}), record({"base": [[2e-3]]})]
-    first = bundle(runs)
+    first = write_bundle(runs)
     os.utime(runs[0].folder / "run.json", (0, 0))
     (runs[0].folder / "journal.jsonl").touch()  # what a run that was killed at its very end leaves
-    assert bundle([*runs[::-1], runs[0]]) == first
+    assert write_bundle([*runs[::-1], runs[0]]) == first
 
 
 def test_a_run_that_is_there_already_is_left_as_it_is_and_never_replaced(record: Record, tmp_path: Path) -> None:
     run, new = record({"base": [[1e-3]]}), record({"base": [[2e-3]]}, results=tmp_path / "others")
-    (tmp_path / "a.zip").write_bytes(bundle([run, new]))
+    (tmp_path / "a.zip").write_bytes(write_bundle([run, new]))
     found = brought(tmp_path / "a.zip", tmp_path / "results")
     assert (found.new, found.known) == ((tmp_path / "results" / new.id,), (run.folder,))
     (run.folder / "run.json").write_text((run.folder / "run.json").read_text() + "\n")
@@ -89,7 +89,7 @@ def test_a_run_of_the_first_version_arrives_too(record: Record, tmp_path: Path) 
         table = pq.read_table(path)
         pq.write_table(table.drop_columns([name for name in later if name in table.column_names]), path)
     (run.folder / "run.json").write_text(json.dumps({**run.description.to_json(), "schema_version": 1}))
-    (tmp_path / "a.zip").write_bytes(bundle([read_run(run.folder)]))
+    (tmp_path / "a.zip").write_bytes(write_bundle([read_run(run.folder)]))
     (folder,) = brought(tmp_path / "a.zip", tmp_path / "far").new
     assert [sample.value for sample in read_run(folder).trials[0].samples] == [1e-3, 2e-3]
 
@@ -210,7 +210,7 @@ def test_a_file_that_is_no_bundle_is_refused_and_nothing_is_written_outside(tmp_
     place = tmp_path / "inner" / "place"
     place.mkdir(parents=True)
     with pytest.raises(UsageError, match=message) as caught:
-        unpack(path, place)
+        unpack_bundle(path, place)
     assert str(caught.value).isprintable()
     outside = [found for found in tmp_path.rglob("*") if not found.is_relative_to(place)]
     assert sorted(outside) == [path, place.parent]
@@ -222,13 +222,13 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "folder.zip").mkdir()
     for name, message in (("pipe.zip", "not a file"), ("folder.zip", "not a file"), ("none.zip", "no such file")):
         with pytest.raises(UsageError, match=f"^{message}$"):
-            unpack(tmp_path / name, tmp_path)
+            unpack_bundle(tmp_path / name, tmp_path)
 
 
 def test_a_method_that_bundles_do_not_use_is_refused_though_python_knows_it(tmp_path: Path) -> None:
     packed(tmp_path / "a.zip", [(f"{ID}/run.json", b"{}")], zipfile.ZIP_LZMA)
     with pytest.raises(UsageError, match=r"is compressed in another way \(method 14\)"):
-        unpack(tmp_path / "a.zip", tmp_path)
+        unpack_bundle(tmp_path / "a.zip", tmp_path)
 
 
 def test_all_members_together_may_not_be_larger_than_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_all_members_together_may_not_be_larger_than_a_bundle(tmp_path: Path, mo
     packed(tmp_path / "a.zip", [(name, os.urandom(300_000)) for name in names])
     monkeypatch.setattr(unbundle, "LARGEST_TOTAL", 1_000_000)
     with pytest.raises(UsageError, match="unpacks to more than"):
-        unpack(tmp_path / "a.zip", tmp_path)
+        unpack_bundle(tmp_path / "a.zip", tmp_path)
     assert not (tmp_path / ID).exists()
 
 
@@ -268,7 +268,7 @@ def test_a_table_that_explodes_in_memory_is_refused(
     # Kept once, and 2 GB for a reader.
     flags = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), ["x" * 100_000])
     pq.write_table(table.set_column(column, "flags", flags), run.folder / schema.SAMPLES, store_schema=False)
-    (tmp_path / "a.zip").write_bytes(bundle([run]))
+    (tmp_path / "a.zip").write_bytes(write_bundle([run]))
     assert (tmp_path / "a.zip").stat().st_size < 1 << 20
     monkeypatch.setattr(unbundle, "MEMORY", 512 << 20)
     with pytest.raises(UsageError, match="takes more than 512 MiB of memory to read"):
@@ -281,7 +281,7 @@ def test_a_run_that_import_would_not_take_is_not_packed(
 ) -> None:
     run = record({"base": [[1e-3]]})
     with pytest.raises(UsageError, match="'mine' is not the name that a run was given"):
-        bundle([replace(run, description=replace(run.description, id="mine"))])
+        write_bundle([replace(run, description=replace(run.description, id="mine"))])
     monkeypatch.setitem(LARGEST, schema.SAMPLES, 100)
     with pytest.raises(UsageError, match=r"samples\.parquet: too large for a bundle"):
-        bundle([run])
+        write_bundle([run])

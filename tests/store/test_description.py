@@ -18,7 +18,7 @@ from harness.resolve import resolve_run
 from harness.store.description import read_description
 from harness.store.find import read_kept_runs
 from harness.store.read import read_run
-from harness.store.write import reopen, write_tables
+from harness.store.write import reopen_run, write_tables
 
 KEPT = Path(__file__).parent / "data" / "20261130T120000Z-work-0a1b2c-new"
 CUT = Path(__file__).parent / "data" / "20261130T130000Z-work-3d4e5f"
@@ -55,7 +55,7 @@ def test_what_a_later_version_adds_is_no_fault_and_stays_in_the_file(data: Data,
     added = {"later": {"a": [1]}, "environment": {**data["environment"], "later": 1}}
     path.write_text(json.dumps({**json.loads(path.read_text()), **added}))
     run = read_run(folder)
-    reopen(run, run.groups)
+    reopen_run(run, run.groups)
     write_tables(read_run(folder), [], run.description.state)
     assert json.loads(path.read_text())["later"] == {"a": [1]}
     data["plan"][0]["later"] = data["plan"][0]["cases"][0]["later"] = data["launches"][0]["later"] = 1

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.rows import result_tables
+from harness.analysis.rows import build_result_tables
 from harness.core.run import Run
 from harness.core.run_description import COMPLETE, INTERRUPTED, RUNNING
+from harness.store.dataframes import read_tables
 from harness.store.description import read_description
 from harness.store.measured_run import read_measured_run
 from harness.store.read import read_run
-from harness.store.tables import read_tables
-from harness.store.write import append, create_run, reopen, write_tables
+from harness.store.write import append_event, create_run, reopen_run, write_tables
 
 DATA = Path(__file__).parent / "data"
 SIDE, CUT = "20261130T120000Z-work-0a1b2c-new", "20261130T130000Z-work-3d4e5f"
@@ -34,7 +34,7 @@ def rows_of(run: Run) -> str:
     """Write what is shown of a run; what is computed, to nine digits, which every machine finds."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    for row in (row for table in result_tables(run) for row in table.rows):
+    for row in (row for table in build_result_tables(run) for row in table.rows):
         ratio = f"{row.ratio.value:.9g}" if row.ratio else ""
         lines.writerow([row.case.id, row.status, row.message, ratio])
         for one in row.measurements.values():
@@ -81,7 +81,7 @@ def test_a_run_that_is_written_now_has_the_keys_of_the_earlier_version(name: str
     begun = replace(run.description, started_at="", ended_at="", launches=(), rests=())
     folder = create_run(tmp_path, begun)
     for event in (*run.description.launches, *run.description.rests, *run.trials):
-        append(folder, event)
+        append_event(folder, event)
     again = read_run(folder)
     assert (again.description.launches, again.description.rests) == (run.description.launches, run.description.rests)
     assert repr(again.trials) == repr(run.trials)  # NaN differs from itself
@@ -94,7 +94,7 @@ def test_a_run_that_an_earlier_version_cut_short_goes_on(tmp_path: Path) -> None
     folder = tmp_path / CUT
     shutil.copytree(DATA / CUT, folder)
     before = read_run(folder)
-    reopen(before, before.groups)
+    reopen_run(before, before.groups)
     again = read_run(folder)
     assert again.description == replace(before.description, state=RUNNING)
     assert repr(again.trials) == repr(before.trials)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import UsageError
 from harness.core.run_description import COMPLETE, INTERRUPTED
@@ -42,7 +42,7 @@ def test_a_measured_run_holds_what_was_measured_and_where_it_comes_from(tmp_path
     assert (measured.folder, measured.description) == (folder, run.description)
     assert (run.id, run.policy) == ("one", POLICY)
     assert (run.environment.git_commit, run.environment.git_dirty) == (COMMIT, True)
-    expected = summarise(run.groups, run.trials)
+    expected = summarize_trials(run.groups, run.trials)
     # NaN differs from itself, and the error has no interval.
     assert repr(list(measured.measurements)) == repr(expected)
     assert {m.metric for m in expected} == {"time", "max_abs_error", "flops_per_s", "bytes_per_s"}

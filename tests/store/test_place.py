@@ -16,11 +16,11 @@ from harness.core.errors import UsageError
 from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
 from harness.resolve import resolve_run
+from harness.store.dataframes import read_tables
 from harness.store.find import find_runs, read_kept_runs
 from harness.store.measured_run import read_measured_run
-from harness.store.place import place_of
+from harness.store.place import resolve_place
 from harness.store.read import read_run
-from harness.store.tables import read_tables
 
 Record = Callable[..., Run]
 Bench = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,13 +72,13 @@ def test_a_run_in_a_bucket_is_the_run_that_was_put_there(kept: tuple[Run, Run, s
         found = read_run(folder)
         assert (found.trials, found.groups, found.policy) == (run.trials, run.groups, run.policy)
         assert found.environment == run.environment
-    measured = read_measured_run(place_of(f"{place}/{complete.id}")).measurements
+    measured = read_measured_run(resolve_place(f"{place}/{complete.id}")).measurements
     assert repr(measured) == repr(read_measured_run(complete.folder).measurements)
 
 
 def test_runs_in_a_bucket_are_found_by_their_names(kept: tuple[Run, Run, str]) -> None:
     complete, interrupted, place = kept
-    results = place_of(place)
+    results = resolve_place(place)
     names = [run.id for run in sorted((complete, interrupted), key=lambda run: run.id)]
     assert [folder.name for folder in find_runs(results)] == names
     assert {kept.description.id: kept.description.state for kept in read_kept_runs(results)} == {

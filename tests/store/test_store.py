@@ -8,18 +8,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.analysis.rows import result_tables
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
+from harness.analysis.rows import build_result_tables
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.errors import HarnessError, UsageError
 from harness.core.run_description import COMPLETE, RUNNING
 from harness.core.suite import Policy
 from harness.core.trial import ERROR, OK, Launch, Sample, Trial
 from harness.core.workload import Cost
-from harness.detect import detect
+from harness.detect import detect_environment
 from harness.store.measured_run import read_measured_run
 from harness.store.read import read_run
-from harness.store.write import append, new_run_id, write_tables
+from harness.store.write import append_event, make_run_id, write_tables
 from tests.support.runs import recorded_run
 
 CASE = Case("work", "plain", (("n", 4), ("causal", False)))
@@ -32,20 +32,20 @@ TRIALS = [
 
 
 def new_run(folder: Path) -> Path:
-    name = new_run_id("work/../x")
+    name = make_run_id("work/../x")
     return recorded_run(folder, [GROUP], [], run_id=name, policy=POLICY, state=RUNNING, sources=["f.py"]).folder
 
 
 def test_a_run_is_read_back_from_its_journal_and_from_its_tables_alike(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    append(folder, Launch(0, "2026-01-01T00:00:00.000+00:00", {"torch_threads": 2}))
+    append_event(folder, Launch(0, "2026-01-01T00:00:00.000+00:00", {"torch_threads": 2}))
     for trial in TRIALS:
-        append(folder, trial)
+        append_event(folder, trial)
     run = read_run(folder)
     assert (list(run.trials), run.groups, run.policy) == (TRIALS, (GROUP,), POLICY)
     assert run.description.launches[0].runtime == {"torch_threads": 2}
-    assert not run.environment.differences(detect())
-    write_tables(run, summarise(run.groups, run.trials), COMPLETE)
+    assert not run.environment.differences(detect_environment())
+    write_tables(run, summarize_trials(run.groups, run.trials), COMPLETE)
     again = read_run(folder)
     assert (list(again.trials), again.groups, again.complete) == (TRIALS, (GROUP,), True)
     assert again.description.launches == run.description.launches
@@ -59,7 +59,7 @@ def test_a_run_is_read_back_from_its_journal_and_from_its_tables_alike(tmp_path:
 
 def test_the_tables_are_tidy_and_carry_the_units(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    write_tables(replace(read_run(folder), trials=tuple(TRIALS)), summarise([GROUP], TRIALS), COMPLETE)
+    write_tables(replace(read_run(folder), trials=tuple(TRIALS)), summarize_trials([GROUP], TRIALS), COMPLETE)
     samples = pd.read_parquet(folder / "samples.parquet")
     assert list(samples.columns) == (
         "run_id case group workload implementation params launch round index metric unit value flags "
@@ -97,11 +97,11 @@ def test_the_tables_are_tidy_and_carry_the_units(tmp_path: Path) -> None:
 
 def test_a_line_that_was_being_written_when_the_process_died_is_left_out(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    append(folder, TRIALS[0])
+    append_event(folder, TRIALS[0])
     with (folder / "journal.jsonl").open("a") as journal:
         journal.write('\n{"trial": {"case": {"workl')
     assert list(read_run(folder).trials) == [TRIALS[0]]
-    append(folder, TRIALS[1])
+    append_event(folder, TRIALS[1])
     assert list(read_run(folder).trials) == TRIALS
 
 
@@ -151,17 +151,17 @@ def test_a_damaged_table_is_refused_and_a_folder_that_cannot_be_made_too(tmp_pat
 
 def test_a_disk_that_fills_up_ends_in_one_line_and_keeps_what_was_there(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    append(folder, TRIALS[0])
+    append_event(folder, TRIALS[0])
     (folder / "journal.jsonl").rename(folder / "kept")
     os.symlink("/dev/full", folder / "journal.jsonl")
     with pytest.raises(HarnessError, match="No space left on device"):
-        append(folder, TRIALS[1])
+        append_event(folder, TRIALS[1])
     os.replace(folder / "kept", folder / "journal.jsonl")
     assert list(read_run(folder).trials) == [TRIALS[0]]
 
 
 def test_environments_that_differ_in_what_decides_say_so_and_others_do_not() -> None:
-    here = detect()
+    here = detect_environment()
     assert here.differences(replace(here, load_1min=9.0, git_commit="x", host="other")) == []
     there = replace(here, cpu_model="Another", packages={**here.packages, "torch": "1.0"})
     assert [line.partition(":")[0] for line in here.differences(there)] == ["cpu_model", "packages"]
@@ -173,10 +173,10 @@ def test_a_run_that_is_older_than_declared_metrics_is_read_as_before(tmp_path: P
     run = read_run(folder)
     trials = [replace(TRIALS[0], samples=[*TRIALS[0].samples, Sample("wrong_elements", 3.0)])]
     older = replace(run, description=replace(run.description, metrics=None), trials=tuple(trials))
-    write_tables(older, summarise([GROUP], trials), COMPLETE)
+    write_tables(older, summarize_trials([GROUP], trials), COMPLETE)
     again = read_run(folder)
     assert again.metrics == again.context.metrics == {}
-    (table,) = result_tables(again)
+    (table,) = build_result_tables(again)
     found = table.rows[0].measurements["wrong_elements"]
     assert (found.median, found.unit, found.kind.better) == (3.0, "1", None)
     assert {row.metric: row.unit for row in read_measured_run(folder).measurements}["wrong_elements"] == "1"

@@ -19,13 +19,13 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.run import Run
 from harness.core.run_description import COMPLETE, RUNNING
 from harness.core.trial import CRASHED, OK, Sample, Trial
-from harness.detect import detect
+from harness.detect import detect_environment
+from harness.store.dataframes import Tables, read_tables
+from harness.store.gather import gather_runs
 from harness.store.measured_run import read_measured_run
-from harness.store.merge import merge
+from harness.store.merge import merge_runs
 from harness.store.read import read_run
-from harness.store.sources import gathered
-from harness.store.tables import Tables, read_tables
-from harness.store.write import append, write_tables
+from harness.store.write import append_event, write_tables
 from tests.support.runs import recorded_run
 
 Record = Callable[..., Run]
@@ -58,7 +58,7 @@ def kill(run: Run, torn: str = '\n{"trial": {"case": {"workl') -> Path:
     edit(run.folder, state="running")
     (run.folder / "journal.jsonl").touch()
     for trial in run.trials:
-        append(run.folder, trial)
+        append_event(run.folder, trial)
     with (run.folder / "journal.jsonl").open("a") as journal:
         journal.write(torn)
     return run.folder
@@ -86,9 +86,13 @@ def test_the_frames_hold_what_was_measured_and_where(record: Record, tmp_path: P
     assert list(found.environment["run_id"]) == [one.id, other.id]
     machine = found.environment.iloc[0]
     assert (machine["folder"], machine["state"], machine["command"]) == (str(one.folder), "complete", "bench")
-    assert (machine["fingerprint"], machine["device"], machine["threads"]) == (detect().fingerprint, "cpu", 1)
-    assert (machine["commit"], machine["dirty"]) == (detect().git_commit, False)
-    assert machine["package_numpy"] == detect().packages["numpy"]
+    assert (machine["fingerprint"], machine["device"], machine["threads"]) == (
+        detect_environment().fingerprint,
+        "cpu",
+        1,
+    )
+    assert (machine["commit"], machine["dirty"]) == (detect_environment().git_commit, False)
+    assert machine["package_numpy"] == detect_environment().packages["numpy"]
     assert found.left_out == ()
 
 
@@ -227,8 +231,8 @@ def test_a_place_that_is_not_there_or_has_no_run_is_one_line(record: Record, tmp
 
 
 def merge_into(target: Path, *words: str) -> None:
-    with gathered(words) as found:
-        merge(found, target)
+    with gather_runs(words) as found:
+        merge_runs(found, target)
 
 
 def test_a_merged_folder_is_read_as_the_runs_that_it_was_made_of(record: Record, tmp_path: Path) -> None:

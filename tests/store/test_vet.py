@@ -16,7 +16,7 @@ from harness.core.errors import UsageError
 from harness.core.run import Run
 from harness.core.run_description import INTERRUPTED
 from harness.store import schema, vet
-from harness.store.vet import vet as look_through
+from harness.store.vet import vet_run as look_through
 
 Record = Callable[..., Run]
 

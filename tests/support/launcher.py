@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Self
 from harness.core.flag import Flag
 from harness.core.suite import Mode
 from harness.core.trial import OK, Sample, Status
-from harness.launch.hosts import Hosts
-from harness.launch.launcher import Launcher, WorkerHandle, WorkerSpec
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
+from harness.launch.controller.hosts import Hosts
+from harness.launch.controller.launcher import Launcher, WorkerHandle
+from harness.launch.protocol import WorkerSpec
 
 FIRST_CALL_S, PEAK_B, ENERGY_J = 0.1, 1e6, 0.3
 # What a worker answers to an order, if its script has nothing else.
@@ -102,19 +103,21 @@ class FakeLaunches:
         orders: every order, in order.
     """
 
-    def __init__(self, scripts: Mapping[str, Script] | Callable[[WorkerSpec, Side], Script] | None = None) -> None:
+    def __init__(
+        self, scripts: Mapping[str, Script] | Callable[[WorkerSpec, CodeVersion], Script] | None = None
+    ) -> None:
         self._scripts = scripts or {}
         self.opened: list[FakeLauncher] = []
         self.workers: list[FakeWorker] = []
         self.orders: list[Order] = []
 
-    def __call__(self, threads: int, folder: Path, side: Side, hosts: Hosts) -> Launcher:
+    def __call__(self, threads: int, folder: Path, side: CodeVersion, hosts: Hosts) -> Launcher:
         """Open a launcher of a side."""
         launch = sum(one.side == side for one in self.opened)
         self.opened.append(FakeLauncher(self, launch, threads, side))
         return self.opened[-1]
 
-    def script(self, spec: WorkerSpec, side: Side) -> Script:
+    def script(self, spec: WorkerSpec, side: CodeVersion) -> Script:
         """Return what a worker is to do."""
         if callable(self._scripts):
             return self._scripts(spec, side)
@@ -138,7 +141,7 @@ class FakeLaunches:
 class FakeLauncher:
     """One launch of a side."""
 
-    def __init__(self, launches: FakeLaunches, launch: int, threads: int, side: Side) -> None:
+    def __init__(self, launches: FakeLaunches, launch: int, threads: int, side: CodeVersion) -> None:
         self.launch, self.threads, self.side = launch, threads, side
         self.runtime = {"torch_threads": threads}
         self.open = False

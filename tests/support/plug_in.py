@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.launch.launcher import WorkerSpec
-from harness.launch.side import Side
+from harness.launch.code_version import CodeVersion
+from harness.launch.protocol import WorkerSpec
 from tests.support.launcher import End, Script, noisy
 
 WAITS = '''
@@ -35,7 +35,7 @@ def waits(x):
 '''
 
 
-def as_written(spec: WorkerSpec, side: Side) -> Script:
+def as_written(spec: WorkerSpec, side: CodeVersion) -> Script:
     """Return a script that takes the time that the plug-in of a side says, or fails in its set-up as that would."""
     (said,) = re.findall(r"^    return waiting\(x, (.+)\)$", Path(side.sources[0]).read_text(), re.MULTILINE)
     try:

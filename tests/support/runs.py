@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.summary import summarise
+from harness.analysis.measurements import summarize_trials
 from harness.core.case import Group
 from harness.core.environment import Environment
 from harness.core.measurement import Measurement
@@ -15,16 +15,16 @@ from harness.core.run import Run
 from harness.core.run_description import COMPLETE, RUNNING, RunDescription, State
 from harness.core.suite import Mode, Policy
 from harness.core.trial import Launch, Rest, Trial
-from harness.detect import detect
+from harness.detect import detect_environment
 from harness.store.read import read_run
-from harness.store.write import append, create_run, new_run_id, write_tables
+from harness.store.write import append_event, create_run, make_run_id, write_tables
 
 ON_CPU = Policy(device="cpu", threads=1, mode=Mode.HOST)
 
 
 def here(**changes: Any) -> Environment:
     """Return the environment of this machine, at a clean commit, with some changes."""
-    return replace(detect(), **{"git_dirty": False, **changes})
+    return replace(detect_environment(), **{"git_dirty": False, **changes})
 
 
 def recorded_run(
@@ -53,16 +53,16 @@ def recorded_run(
         described: what else :class:`RunDescription` has: started_at, command, sources, tags, variant, ceilings.
     """
     told = {"command": ("bench",), **described}
-    description = RunDescription(run_id or new_run_id("work"), tuple(groups), policy, environment or here(), **told)
+    description = RunDescription(run_id or make_run_id("work"), tuple(groups), policy, environment or here(), **told)
     folder = create_run(results, description)
     trials = []
     for event in events:
         trials += [event] if isinstance(event, Trial) else []
         if state != COMPLETE or not isinstance(event, Trial):  # the journal of a complete run is gone
-            append(folder, event)
+            append_event(folder, event)
     run = replace(read_run(folder), trials=tuple(trials))
     if state == RUNNING:
         return run
-    rows = summarise(groups, trials, run.context) if measurements is None else measurements
+    rows = summarize_trials(groups, trials, run.context) if measurements is None else measurements
     write_tables(run, rows, state)
     return read_run(folder)

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.analysis.columns import ERRORS
-from harness.core.metric import PRIMARY, format_value, metric_of
-from harness.report.figure import Figure, escape, finite, links, log_axis, points, series_name, zero_edge
+from harness.core.metric import PRIMARY, find_metric, format_value
+from harness.report.figure import (
+    Figure,
+    draw_links,
+    draw_points,
+    escape_text,
+    make_log_axis,
+    make_zero_axis,
+    name_series,
+    select_finite,
+)
 from harness.report.html import Html
 
 if TYPE_CHECKING:
@@ -25,12 +34,12 @@ if TYPE_CHECKING:
 _RMS = "rms_error"
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield time against error, and how many errors are exactly 0."""
     times = study.values(PRIMARY)["median"].rename("y")
     found = {}
     for metric in (*ERRORS, _RMS):
-        rows = finite(study.values(metric)).join(times, how="inner")
+        rows = select_finite(study.values(metric)).join(times, how="inner")
         if len(rows):
             found[metric] = rows
     if not found:
@@ -38,7 +47,7 @@ def draw(study: Study) -> Iterator[Figure | Html]:
     yield _figure(study, found)
     zeros = {metric: int((rows["median"] == 0).sum()) for metric, rows in found.items() if metric != _RMS}
     notes = [
-        f"The {metric_of(metric).label} is exactly 0 in {count} of {len(found[metric])} cases."
+        f"The {find_metric(metric).label} is exactly 0 in {count} of {len(found[metric])} cases."
         for metric, count in zeros.items()
         if count
     ]
@@ -49,19 +58,19 @@ def draw(study: Study) -> Iterator[Figure | Html]:
 def _figure(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
     errors = pd.concat([rows["median"] for rows in found.values()])
     times = pd.concat([rows["y"] for rows in found.values()])
-    axis, edge = zero_edge(log_axis("error", errors, "1"), errors)
+    axis, edge = make_zero_axis(make_log_axis("error", errors, "1"), errors)
     drawn = {}
     for metric, rows in found.items():
-        label = metric_of(metric).label
+        label = find_metric(metric).label
         hover = [_hover(study, row, label) for row in rows.itertuples()]
         drawn[label] = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
     # A case is joined to others by the first error that it has.
     first = pd.concat(drawn.values())
-    joined = links(first[~first.index.duplicated()])
-    layout = {"xaxis": axis, "yaxis": log_axis("time of a step", times, "s")}
-    return Figure("accuracy", [*joined, *points(study, drawn)], layout)
+    joined = draw_links(first[~first.index.duplicated()])
+    layout = {"xaxis": axis, "yaxis": make_log_axis("time of a step", times, "s")}
+    return Figure("accuracy", [*joined, *draw_points(study, drawn)], layout)
 
 
 def _hover(study: Study, row: Any, name: str) -> str:
     error = format_value(row.median, "1") if row.median else "exactly 0"
-    return f"{escape(f'{series_name(study, row)}, {row.question}')}: {name} {error}, {format_value(row.y, 's')}"
+    return f"{escape_text(f'{name_series(study, row)}, {row.question}')}: {name} {error}, {format_value(row.y, 's')}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.core.metric import PRIMARY, format_value
 from harness.report.figure import INK, Figure
-from harness.report.samples import SECONDS, Row, axis_name, in_order, stacked, taken
+from harness.report.samples import SECONDS, FigureRow, name_axis, order_samples, select_times, stack_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,9 +39,9 @@ _STEPS = 100
 _GOLDEN = 0.6180339887
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield a figure for each question."""
-    for question, cases in taken(study, in_order(study, [PRIMARY])).items():
+    for question, cases in select_times(study, order_samples(study, [PRIMARY])).items():
         yield _figure(question, cases)
 
 
@@ -49,10 +49,14 @@ def _figure(question: str, cases: Sequence[Taken]) -> Figure:
     launches = sorted({launch for one in cases for launch in one.medians})
     common = SECONDS | _common(cases)
     shares = {"tickformat": ".0%", "range": [0, 1.02], "tickvals": [0, 0.25, 0.5, 0.75, 1]}
-    rows = [Row("share of samples that took at most so long", _LINES_PX, [_line(one) for one in cases], shares, common)]
+    rows = [
+        FigureRow(
+            "share of samples that took at most so long", _LINES_PX, [_line(one) for one in cases], shares, common
+        )
+    ]
     rows += [_strips(one, launches) for one in cases]
-    traces, layout = stacked(rows, _GAP_PX, _AROUND_PX)
-    axes = [axis_name(number, "xaxis") for number in range(len(rows))]
+    traces, layout = stack_rows(rows, _GAP_PX, _AROUND_PX)
+    axes = [name_axis(number, "xaxis") for number in range(len(rows))]
     toggles = {
         "one axis for all": {axis: {"matches": "x", "type": common.get("type", "linear")} for axis in axes[1:]},
         "axis from zero": {axis: {"type": "linear", "rangemode": "tozero", "nticks": 0} for axis in axes},
@@ -96,7 +100,7 @@ def _line(one: Taken) -> Trace:
     }
 
 
-def _strips(one: Taken, launches: Sequence[int]) -> Row:
+def _strips(one: Taken, launches: Sequence[int]) -> FigureRow:
     """Return the dots of a case, a line of them for each launch."""
     dots = {
         "type": "scatter",
@@ -114,7 +118,7 @@ def _strips(one: Taken, launches: Sequence[int]) -> Row:
     numbers = {"tickvals": list(range(len(launches))), "ticktext": [str(launch) for launch in launches]}
     y = {"range": [len(launches) - 0.4, -0.6], "showgrid": False, "zeroline": False, "tickfont": {"size": 9}}
     y |= numbers if len(launches) <= _NUMBERED else {"tickvals": []}
-    return Row(f"{one.name}, by launch", height_px, [dots, _medians(one, launches)], y, SECONDS | {"nticks": 6})
+    return FigureRow(f"{one.name}, by launch", height_px, [dots, _medians(one, launches)], y, SECONDS | {"nticks": 6})
 
 
 def _heights(own: Integers, launches: Sequence[int]) -> Floats:

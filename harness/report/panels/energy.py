@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis.energy import GROSS
-from harness.core.metric import PRIMARY, format_value, metric_of
-from harness.formats.cells import spread
-from harness.report.figure import MUTED, Figure, escape, finite, log_axis, points, series_name
+from harness.analysis.net_energy import GROSS
+from harness.core.metric import PRIMARY, find_metric, format_value
+from harness.formats.cells import format_interval
+from harness.report.figure import MUTED, Figure, draw_points, escape_text, make_log_axis, name_series, select_finite
 from harness.report.html import Html
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ _MOST_LINES, _NAMED_UNTIL, _NAMED_FROM = 7, 0.6, 0.25
 _NAME_AT = 0.12
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield energy, energy against time, and what was not measured."""
     found = {}
     for metric in (GROSS, _NET):
-        name, rows = metric_of(metric).label, finite(study.values(metric))
+        name, rows = find_metric(metric).label, select_finite(study.values(metric))
         rows = rows[rows["median"] > 0]
         if len(rows):
             hover = [_hover(study, row, name) for row in rows.itertuples()]
-            found[metric] = rows.assign(x=rows["median"], y=rows["question"].map(escape), hover=hover)
+            found[metric] = rows.assign(x=rows["median"], y=rows["question"].map(escape_text), hover=hover)
     if found:
         yield _joules(study, found)
         yield from _against_time(study, found.get(GROSS))
@@ -56,18 +56,18 @@ def draw(study: Study) -> Iterator[Figure | Html]:
 
 
 def _hover(study: Study, row: Any, name: str) -> str:
-    reach = f" {spread(row.ci_high / row.median)}" if math.isfinite(row.ci_high) else ""
-    provenance = f"<br>{escape(row.provenance)}" if row.provenance else ""
-    where = escape(f"{series_name(study, row)}, {row.question}")
+    reach = f" {format_interval(row.ci_high / row.median)}" if math.isfinite(row.ci_high) else ""
+    provenance = f"<br>{escape_text(row.provenance)}" if row.provenance else ""
+    where = escape_text(f"{name_series(study, row)}, {row.question}")
     return f"{where}: {format_value(row.median, 'J')}{reach}, {name}{provenance}"
 
 
 def _joules(study: Study, found: dict[str, pd.DataFrame]) -> Figure:
     ends = pd.concat([rows[column] for rows in found.values() for column in ("median", "ci_low", "ci_high")])
-    questions = list(dict.fromkeys(study.cases["question"].map(escape)))
+    questions = list(dict.fromkeys(study.cases["question"].map(escape_text)))
     rows_axis = {"categoryorder": "array", "categoryarray": questions[::-1], "automargin": True}
-    layout = {"xaxis": log_axis("energy of a step", ends, "J"), "yaxis": rows_axis}
-    return Figure("energy", points(study, _by_label(found), bars="error_x"), layout, row_px=_ROW_PX)
+    layout = {"xaxis": make_log_axis("energy of a step", ends, "J"), "yaxis": rows_axis}
+    return Figure("energy", draw_points(study, _by_label(found), bars="error_x"), layout, row_px=_ROW_PX)
 
 
 def _against_time(study: Study, gross: pd.DataFrame | None) -> Iterator[Figure]:
@@ -80,15 +80,15 @@ def _against_time(study: Study, gross: pd.DataFrame | None) -> Iterator[Figure]:
         return
     hover = [f"{row.hover}<br>{format_value(row.x, 's')}, EDP {_edp(row.x * row.y)}" for row in rows.itertuples()]
     layout = {
-        "xaxis": log_axis("time of a step", rows["x"], "s"),
-        "yaxis": log_axis("energy of a step", rows["y"], "J"),
+        "xaxis": make_log_axis("time of a step", rows["x"], "s"),
+        "yaxis": make_log_axis("energy of a step", rows["y"], "J"),
     }
     drawn = _by_label({GROSS: rows.assign(hover=hover)})
-    yield Figure("energy-time", [*_iso(rows), *points(study, drawn, bars="error_y")], layout)
+    yield Figure("energy-time", [*_iso(rows), *draw_points(study, drawn, bars="error_y")], layout)
 
 
 def _by_label(found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    return {metric_of(metric).label: rows for metric, rows in found.items()}
+    return {find_metric(metric).label: rows for metric, rows in found.items()}
 
 
 def _edp(product: float) -> str:
@@ -137,12 +137,12 @@ def _missing(study: Study) -> Iterator[str]:
     net = study.values(_NET)
     for row in net[net["median"] <= 0].itertuples():
         at_rest = f"{format_value(row.median, 'J')} net, no more than the device draws at rest"
-        yield f"{series_name(study, row)}, {row.question}: {at_rest}."
+        yield f"{name_series(study, row)}, {row.question}: {at_rest}."
 
 
 def _named(study: Study, rows: pd.DataFrame, count: int) -> str:
     if len(rows) == count:
         return f"all {count} cases"
-    names = [f"{series_name(study, row)}, {row.question}" for row in rows.head(_NAMED).itertuples()]
+    names = [f"{name_series(study, row)}, {row.question}" for row in rows.head(_NAMED).itertuples()]
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     return "; ".join(names) + more

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.core.environment import environment_to_json
+from harness.core.environment import write_environment
 from harness.core.metric import format_value
 from harness.report.html import Html
 
@@ -22,7 +22,7 @@ _BYTES = ("memory_total", "memory_available")
 _NESTED = ("packages", "variables")
 
 
-def draw(study: Study) -> Iterator[Html]:
+def draw_panel(study: Study) -> Iterator[Html]:
     """Yield the fields of a run, or those in which runs differ."""
     fields = {run.id: _fields(run) for run in study.runs}
     names = list(dict.fromkeys(name for each in fields.values() for name in each))
@@ -41,7 +41,7 @@ def _fields(run: Run) -> dict[str, str]:
     found = {"run": run.id, "started": described.started_at, "state": str(described.state)}
     found |= {"revision": (variant.ref or variant.role) if variant else ""}
     found |= {f"tag {name}": value for name, value in described.tags.items()}
-    for name, value in environment_to_json(run.environment).items():
+    for name, value in write_environment(run.environment).items():
         if name in _NESTED:
             found |= {key: str(item) for key, item in value.items()}
         elif name == "gpus":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.core.trial import OK, SKIPPED
-from harness.report.figure import series_name
+from harness.report.figure import name_series
 from harness.report.html import Html
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LOG_LINES = 40
 
 
-def draw(study: Study) -> Iterator[Html]:
+def draw_panel(study: Study) -> Iterator[Html]:
     """Yield the cases that have no result, failures first."""
     without = study.cases[study.cases["status"] != OK]
     if without.empty:
@@ -28,7 +28,7 @@ def draw(study: Study) -> Iterator[Html]:
     rows = [
         {
             "number": row.Index,
-            "name": series_name(study, row),
+            "name": name_series(study, row),
             "question": row.question,
             "status": row.status,
             "message": row.message,

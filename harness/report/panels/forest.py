@@ -14,19 +14,30 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.core.comparison import EQUIVALENT, IMPROVEMENTS, REGRESSIONS
-from harness.core.metric import METRICS, PRIMARY, three_digits
-from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, error_bars, escape, looks, ratio_axis, series_name
+from harness.core.metric import METRICS, PRIMARY, format_number
+from harness.report.figure import (
+    BAND,
+    COLOURS,
+    INK,
+    MUTED,
+    Figure,
+    choose_looks,
+    draw_error_bars,
+    escape_text,
+    make_ratio_axis,
+    name_series,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.analysis.compare import Report
+    from harness.analysis.compare import RunComparison
     from harness.report.study import Study
 
 _ROW_PX = 24
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield the ratios to the base of each comparison, then those to the baselines."""
     for number, report in enumerate(study.reports):
         rows = _compared(study, report)
@@ -41,14 +52,14 @@ def draw(study: Study) -> Iterator[Figure]:
 
 def _baselines(rows: pd.DataFrame) -> str:
     names = list(dict.fromkeys(rows["baseline"]))
-    return escape(names[0]) if len(names) == 1 else "baseline"
+    return escape_text(names[0]) if len(names) == 1 else "baseline"
 
 
 def _row_name(study: Study, row: Any) -> str:
-    return escape(f"{series_name(study, row)} · {row.question}")
+    return escape_text(f"{name_series(study, row)} · {row.question}")
 
 
-def _compared(study: Study, report: Report) -> pd.DataFrame:
+def _compared(study: Study, report: RunComparison) -> pd.DataFrame:
     """Return the comparisons of times, with the number of the new side's case."""
     new = study.cases[study.cases["run"] == report.new.id]
     numbers = {(row.group, row.implementation): row.Index for row in new.itertuples()}
@@ -59,7 +70,7 @@ def _compared(study: Study, report: Report) -> pd.DataFrame:
     ]
     rows = pd.DataFrame(found, columns=["case", "verdict", "median", "ci_low", "ci_high"]).set_index("case")
     rows = rows.join(new[["implementation", "question"]])
-    return rows.assign(row=(rows["implementation"] + " · " + rows["question"]).map(escape))
+    return rows.assign(row=(rows["implementation"] + " · " + rows["question"]).map(escape_text))
 
 
 def _verdict_traces(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -76,9 +87,9 @@ def _verdict_marker(verdict: str) -> dict[str, Any]:
 
 
 def _implementation_traces(study: Study, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    found = looks(study)
+    found = choose_looks(study)
     return [
-        _trace(series_name(study, mine.iloc[0]), mine, found[key].marker)
+        _trace(name_series(study, mine.iloc[0]), mine, found[key].marker)
         for key, mine in rows.groupby(["implementation", "machine"], sort=False)
     ]
 
@@ -87,10 +98,10 @@ def _trace(name: str, rows: pd.DataFrame, marker: dict[str, Any]) -> dict[str, A
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": escape(name),
+        "name": escape_text(name),
         "x": rows["median"].tolist(),
         "y": rows["row"].tolist(),
-        "error_x": error_bars(rows),
+        "error_x": draw_error_bars(rows),
         "marker": marker,
         "hovertext": [_hover(row) for row in rows.itertuples()],
         "hoverinfo": "text",
@@ -100,8 +111,8 @@ def _trace(name: str, rows: pd.DataFrame, marker: dict[str, Any]) -> dict[str, A
 
 def _hover(row: Any) -> str:
     known = math.isfinite(row.ci_high)
-    interval = f" ({three_digits(row.ci_low)} to {three_digits(row.ci_high)})" if known else ""
-    return f"{row.row}: {three_digits(row.median)}{interval}"
+    interval = f" ({format_number(row.ci_low)} to {format_number(row.ci_high)})" if known else ""
+    return f"{row.row}: {format_number(row.median)}{interval}"
 
 
 def _forest(name: str, rows: pd.DataFrame, title: str, traces: Sequence[dict[str, Any]]) -> Figure:
@@ -109,7 +120,7 @@ def _forest(name: str, rows: pd.DataFrame, title: str, traces: Sequence[dict[str
     line = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
     band = {**line, "type": "rect", "x0": 1 / (1 + margin), "x1": 1 + margin, "fillcolor": BAND, "layer": "below"}
     layout = {
-        "xaxis": ratio_axis(title, rows),
+        "xaxis": make_ratio_axis(title, rows),
         "yaxis": {"categoryorder": "array", "categoryarray": rows["row"].tolist()[::-1], "automargin": True},
         "shapes": [band | {"line": {"width": 0}}, line | {"line": {"color": INK, "width": 1}}],
     }

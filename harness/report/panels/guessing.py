@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import metric_of, three_digits
-from harness.report.figure import MUTED, Figure, escape, finite, looks, points, series_name
+from harness.core.metric import find_metric, format_number
+from harness.report.figure import MUTED, Figure, choose_looks, draw_points, escape_text, name_series, select_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,20 +27,22 @@ _SPEED_UPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 _MARGIN = 1.1
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield the guesses kept by position, a figure for each question, and one of what they gain and cost."""
-    kept, known = study.samples_of(_ACCEPTANCE), looks(study)
+    kept, known = study.samples_of(_ACCEPTANCE), choose_looks(study)
     layout = {
         "xaxis": {"title": {"text": "position of the guess"}, "dtick": 1},
         "yaxis": {"title": {"text": "share of passes that keep it"}, "range": [0, 1.02], "tickformat": ".0%"},
     }
     for question, cases in study.cases.loc[list(kept)].groupby("question", sort=False):
         traces = [
-            _positions(row.Index, escape(series_name(study, row)), known[row.implementation, row.machine], kept)
+            _positions(row.Index, escape_text(name_series(study, row)), known[row.implementation, row.machine], kept)
             for row in cases.itertuples()
         ]
         yield Figure("acceptance", traces, layout, group=str(question))
-    both = finite(study.values(_TOKENS)).join(finite(study.values(_OVERHEAD))["median"].rename("overhead"), how="inner")
+    both = select_finite(study.values(_TOKENS)).join(
+        select_finite(study.values(_OVERHEAD))["median"].rename("overhead"), how="inner"
+    )
     if len(both):
         yield _gain(study, both)
 
@@ -70,16 +72,16 @@ def _gain(study: Study, both: pd.DataFrame) -> Figure:
     through = [one for one in _SPEED_UPS if one * left < high and one * right > low]
     lines = [_same(one, right, high, shown=one == through[0]) for one in through]
     layout = {
-        "xaxis": {"title": {"text": metric_of(_OVERHEAD).label}, "range": [left, right]},
-        "yaxis": {"title": {"text": metric_of(_TOKENS).label}, "range": [low, high]},
+        "xaxis": {"title": {"text": find_metric(_OVERHEAD).label}, "range": [left, right]},
+        "yaxis": {"title": {"text": find_metric(_TOKENS).label}, "range": [low, high]},
     }
-    return Figure("guesses", [*lines, *points(study, {"guesses": rows})], layout)
+    return Figure("guesses", [*lines, *draw_points(study, {"guesses": rows})], layout)
 
 
 def _hover(study: Study, row: Any) -> str:
-    tokens, overhead = metric_of(_TOKENS).label, metric_of(_OVERHEAD).label
-    said = f"{three_digits(row.y)} {tokens}, {overhead} {three_digits(row.x)}"
-    return f"{escape(series_name(study, row))}, {escape(row.question)}: {said}"
+    tokens, overhead = find_metric(_TOKENS).label, find_metric(_OVERHEAD).label
+    said = f"{format_number(row.y)} {tokens}, {overhead} {format_number(row.x)}"
+    return f"{escape_text(name_series(study, row))}, {escape_text(row.question)}: {said}"
 
 
 def _ends(values: pd.Series[float]) -> tuple[float, float]:

@@ -16,16 +16,16 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import metric_of
-from harness.report.figure import MUTED, Figure, escape, log_axis, looks
+from harness.core.metric import find_metric
+from harness.report.across_machines import Measures, explain_missing, find_best, match_lines
+from harness.report.figure import MUTED, Figure, choose_looks, escape_text, make_log_axis
 from harness.report.html import Html
-from harness.report.machines import Measures, best, lines, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from harness.report.across_machines import MachineLine, Value
     from harness.report.figure import Look
-    from harness.report.machines import Line, Value
     from harness.report.study import Study
 
     _Looks = dict[tuple[str, str], Look]
@@ -35,18 +35,20 @@ _LANE_PX = 14
 _EDGE = 0.03
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield a figure for each point, and the tables of all of them, where there are several machines."""
     if study.cases["machine"].nunique() < 2:
         return
-    found, measures, drawn = lines(study), Measures(study), looks(study)
+    found, measures, drawn = match_lines(study), Measures(study), choose_looks(study)
     for question, mine in itertools.groupby(found, key=lambda line: line.question):
         if figure := _figure(study, drawn, question, list(mine), measures):
             yield figure
     yield Html("hardware.html", {**_tables(study, found, measures), **_prices(study, found, measures)})
 
 
-def _figure(study: Study, drawn: _Looks, question: str, mine: Sequence[Line], measures: Measures) -> Figure | None:
+def _figure(
+    study: Study, drawn: _Looks, question: str, mine: Sequence[MachineLine], measures: Measures
+) -> Figure | None:
     """Return the times of all machines at one point; None where there is none."""
     traces = [trace for line in mine if (trace := _trace(study, drawn, line, measures))]
     if not traces:
@@ -67,7 +69,7 @@ def _figure(study: Study, drawn: _Looks, question: str, mine: Sequence[Line], me
     return Figure("hardware", [*traces, *gaps], layout, group=question, row_px=_LANE_PX * (lanes + 1))
 
 
-def _ends(line: Line, measures: Measures) -> Iterator[float]:
+def _ends(line: MachineLine, measures: Measures) -> Iterator[float]:
     for value in map(measures.time, line.cases.values()):
         if value.known:
             yield from value.reach or (value.number,)
@@ -75,7 +77,7 @@ def _ends(line: Line, measures: Measures) -> Iterator[float]:
 
 def _time_axis(values: Sequence[float]) -> dict[str, Any]:
     """Return an axis from one round number to another: with a single tick, nothing could be read off it."""
-    axis = log_axis("time of a step", values, "s")
+    axis = make_log_axis("time of a step", values, "s")
     known = [value for value in values if value > 0 and math.isfinite(value)]
     low = max(tick for tick in axis["tickvals"] if tick <= min(known))
     high = min(tick for tick in axis["tickvals"] if tick >= max(known))
@@ -84,10 +86,10 @@ def _time_axis(values: Sequence[float]) -> dict[str, Any]:
 
 def _name(label: str) -> str:
     """Write the label of a machine as a figure takes it, in two lines where it names the run."""
-    return escape(label).replace(", ", "<br>")
+    return escape_text(label).replace(", ", "<br>")
 
 
-def _trace(study: Study, drawn: _Looks, line: Line, measures: Measures) -> dict[str, Any]:
+def _trace(study: Study, drawn: _Looks, line: MachineLine, measures: Measures) -> dict[str, Any]:
     """Return the times of an implementation on all machines that have one; nothing where none has."""
     times = {run: measures.time(case) for run, case in line.cases.items()}
     known = {run: time for run, time in times.items() if time.known}
@@ -99,8 +101,8 @@ def _trace(study: Study, drawn: _Looks, line: Line, measures: Measures) -> dict[
         "type": "scatter",
         "mode": "markers",
         "orientation": "h",
-        "offsetgroup": escape(line.implementation),
-        "name": escape(line.implementation),
+        "offsetgroup": escape_text(line.implementation),
+        "name": escape_text(line.implementation),
         "x": [time.number for time in known.values()],
         "y": [_name(study.labels[run]) for run in known],
         "error_x": {
@@ -117,12 +119,12 @@ def _trace(study: Study, drawn: _Looks, line: Line, measures: Measures) -> dict[
     }
 
 
-def _gaps(study: Study, mine: Sequence[Line], measures: Measures, at: float) -> list[dict[str, Any]]:
+def _gaps(study: Study, mine: Sequence[MachineLine], measures: Measures, at: float) -> list[dict[str, Any]]:
     """Return a trace of words for the implementations that some machines have no time of."""
     without, why = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     cases = defaultdict[str, list[int]](list)
     for line in mine:
-        for run, reason in missing(line, measures):
+        for run, reason in explain_missing(line, measures):
             without[run].append(line.implementation)
             why[run].append(f"{line.implementation}: {reason}")
             number = line.cases[run]
@@ -137,35 +139,35 @@ def _gaps(study: Study, mine: Sequence[Line], measures: Measures, at: float) -> 
         "name": "not measured",
         "x": [at] * len(without),
         "y": [_name(study.labels[run]) for run in without],
-        "text": [f"not measured: {escape(', '.join(names))}" for names in without.values()],
+        "text": [f"not measured: {escape_text(', '.join(names))}" for names in without.values()],
         "textposition": "middle right",
         "textfont": {"color": MUTED, "size": 11},
-        "hovertext": ["<br>".join(map(escape, reasons)) for reasons in why.values()],
+        "hovertext": ["<br>".join(map(escape_text, reasons)) for reasons in why.values()],
         "hoverinfo": "text",
         "meta": {"cases": [cases[run] or None for run in without]},
     }
     return [trace]
 
 
-def _tables(study: Study, found: Sequence[Line], measures: Measures) -> dict[str, Any]:
+def _tables(study: Study, found: Sequence[MachineLine], measures: Measures) -> dict[str, Any]:
     """Return a table for each measure that some case has, and which no case has."""
     kinds = {
         "Time of a step": (measures.time, min),
         "Throughput": (measures.throughput, max),
-        metric_of("roof_share").label: (measures.roof_share, max),
+        find_metric("roof_share").label: (measures.roof_share, max),
         "Per watt": (measures.per_watt, max),
     }
     tables, absent = {}, []
     for heading, (measure, pick) in kinds.items():
         rows = [[measure(case) for case in line.cases.values()] for line in found]
         if any(value.known for row in rows for value in row):
-            tables[heading] = [_row(line, row, best(row, pick)) for line, row in zip(found, rows, strict=True)]
+            tables[heading] = [_row(line, row, find_best(row, pick)) for line, row in zip(found, rows, strict=True)]
         else:
             absent.append(heading.lower())
     return {"labels": list(study.labels.values()), "tables": tables, "absent": absent}
 
 
-def _row(line: Line, values: Sequence[Value], winner: Value | None) -> dict[str, Any]:
+def _row(line: MachineLine, values: Sequence[Value], winner: Value | None) -> dict[str, Any]:
     return {
         "question": line.question,
         "implementation": line.implementation,
@@ -176,7 +178,7 @@ def _row(line: Line, values: Sequence[Value], winner: Value | None) -> dict[str,
     }
 
 
-def _prices(study: Study, found: Sequence[Line], measures: Measures) -> dict[str, Any]:
+def _prices(study: Study, found: Sequence[MachineLine], measures: Measures) -> dict[str, Any]:
     """Return the machines that a price can be given for, and what the script multiplies prices with."""
     machines = dict(zip(study.cases["run"], study.cases["machine"], strict=True))
     rows = [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.core.metric import format_value, three_digits
-from harness.report.figure import Figure, escape, series_name
+from harness.core.metric import format_number, format_value
+from harness.report.figure import Figure, escape_text, name_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,13 @@ _SCALE = [[0, "#fdf6d8"], [0.25, "#f0c967"], [0.5, "#c9885e"], [0.75, "#7c5a86"]
 _FEWEST = 2
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield the map, where there are at least two points and two implementations."""
     timed = study.values("time")
     rows, columns = timed["question"].nunique(), timed["implementation"].nunique()
     if rows < _FEWEST or columns < _FEWEST:
         return
-    timed = timed.assign(column=[series_name(study, row) for row in timed.itertuples()])
+    timed = timed.assign(column=[name_series(study, row) for row in timed.itertuples()])
     best = timed.groupby(["workload", "question"])["median"].transform("min")
     timed = timed.assign(slower=timed["median"] / best)
     ratios = timed.pivot_table(index="question", columns="column", values="slower", sort=False)
@@ -39,10 +39,10 @@ def draw(study: Study) -> Iterator[Figure]:
     numbers = [[None if np.isnan(cell) else int(cell) for cell in row] for row in cases.to_numpy()]
     trace = {
         "type": "heatmap",
-        "x": [escape(name) for name in ratios.columns],
-        "y": [escape(name) for name in ratios.index],
+        "x": [escape_text(name) for name in ratios.columns],
+        "y": [escape_text(name) for name in ratios.index],
         "z": np.log2(ratios.to_numpy()),
-        "text": [[three_digits(cell) if cell > 0 else "" for cell in row] for row in ratios.to_numpy()],
+        "text": [[format_number(cell) if cell > 0 else "" for cell in row] for row in ratios.to_numpy()],
         "hovertext": [[format_value(cell, "s") for cell in row] for row in times.to_numpy()],
         "texttemplate": "%{text}",
         "hovertemplate": "%{y}<br>%{x}: %{hovertext}, %{text} of the fastest<extra></extra>",

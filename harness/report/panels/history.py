@@ -15,14 +15,14 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.changes import DRIFT
+from harness.analysis.change_points import DRIFT
 from harness.analysis.history import BY_COMMIT, NO_VERDICT
 from harness.core.comparison import IMPROVEMENTS, REGRESSIONS
 from harness.core.metric import format_value
-from harness.formats.changes import commit_name
-from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, escape, looks
+from harness.formats.changes import format_commit
+from harness.report.figure import BAND, COLOURS, INK, MUTED, Figure, choose_looks, escape_text
 from harness.report.html import Html
-from harness.report.series import environments, history_names, verdict, what_became
+from harness.report.series import describe_environments, describe_outcome, describe_series, name_histories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ _MOST = 30
 _TICKS = 6
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield a figure for each series, then what changed in words, and what has no figure."""
     history = study.history
     if not history:
@@ -49,14 +49,14 @@ def draw(study: Study) -> Iterator[Figure | Html]:
     if not series:
         return
     series.sort(key=_extent, reverse=True)
-    names, found = history_names(study, series), _looks(study, series)
+    names, found = name_histories(study, series), _looks(study, series)
     for number, one in enumerate(series[:_MOST]):
         yield _figure(number, one, names[one.where], found[one.where], _met(history, one), _case(study, one.where))
     yield Html(
         "history.html",
         {
-            "changed": [said for one in series if (said := what_became(one, names[one.where]))],
-            "met": list(environments(history, series)),
+            "changed": [said for one in series if (said := describe_outcome(one, names[one.where]))],
+            "met": list(describe_environments(history, series)),
             "rest": [names[one.where] for one in series[_MOST:]],
         },
     )
@@ -74,7 +74,7 @@ def _extent(series: Series) -> float:
 
 def _looks(study: Study, series: Sequence[Series]) -> dict[Where, Look]:
     """Return the look of each series: that of its implementation, on whatever machine the study has it."""
-    by_name = {implementation: look for (implementation, _), look in reversed(looks(study).items())}
+    by_name = {implementation: look for (implementation, _), look in reversed(choose_looks(study).items())}
     return {one.where: by_name[one.where.case.implementation] for one in series}
 
 
@@ -108,8 +108,8 @@ def _figure(number: int, series: Series, name: str, look: Look, met: Sequence[fl
     layout = {
         "height": _HEIGHT_PX,
         "title": {
-            "text": escape(name),
-            "subtitle": {"text": verdict(series), "font": {"size": 12}},
+            "text": escape_text(name),
+            "subtitle": {"text": describe_series(series), "font": {"size": 12}},
             "font": {"size": 13},
             "x": 0,
             "xanchor": "left",
@@ -121,7 +121,7 @@ def _figure(number: int, series: Series, name: str, look: Look, met: Sequence[fl
         "xaxis": {
             "title": {"text": "commit" if series.ordered_by == BY_COMMIT else "run, by time"},
             "tickvals": list(range(0, len(points), step)),
-            "ticktext": [escape(commit_name(point)) for point in points[::step]],
+            "ticktext": [escape_text(format_commit(point)) for point in points[::step]],
             "range": [-0.7, len(points) - 0.3],
             "zeroline": False,
         },
@@ -161,7 +161,7 @@ def _or_zero(length: float) -> float:
 def _hover(point: Point, unit: str) -> str:
     known = math.isfinite(point.ci_low) and math.isfinite(point.ci_high)
     interval = f" ({format_value(point.ci_low, unit)} to {format_value(point.ci_high, unit)})" if known else ""
-    what = f"{escape(point.run)}<br>{escape(commit_name(point))}, {point.started_at[:16].replace('T', ' ')}"
+    what = f"{escape_text(point.run)}<br>{escape_text(format_commit(point))}, {point.started_at[:16].replace('T', ' ')}"
     return f"{what}<br>{format_value(point.value, unit)}{interval}"
 
 

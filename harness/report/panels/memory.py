@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import PRIMARY, format_value, metric_of
-from harness.report.figure import COLOURS, Figure, escape, finite, links, log_axis, points, series_name, zero_edge
+from harness.core.metric import PRIMARY, find_metric, format_value
+from harness.report.figure import (
+    COLOURS,
+    Figure,
+    draw_links,
+    draw_points,
+    escape_text,
+    make_log_axis,
+    make_zero_axis,
+    name_series,
+    select_finite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +40,7 @@ _SIDES = {
 _PARTS = ("weight_memory", "gradient_memory", "optimizer_memory", "activation_memory")
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield the peaks of each side, time against the most telling of them all, and the parts of what training keeps."""
     sides = {side: found for side, metrics in _SIDES.items() if (found := _found(study, metrics))}
     for side, found in sides.items():
@@ -43,24 +53,24 @@ def draw(study: Study) -> Iterator[Figure]:
 
 def _found(study: Study, metrics: Iterable[str]) -> dict[str, pd.DataFrame]:
     """Return the cases that have some metrics, by the label of each metric."""
-    return {metric_of(metric).label: rows for metric in metrics if len(rows := finite(study.values(metric)))}
+    return {find_metric(metric).label: rows for metric in metrics if len(rows := select_finite(study.values(metric)))}
 
 
 def _peaks(study: Study, side: str, found: dict[str, pd.DataFrame]) -> Figure:
     everything = pd.concat([rows["median"] for rows in found.values()])
-    axis, edge = zero_edge(log_axis(f"peak memory of the {side}", everything, "B"), everything)
+    axis, edge = make_zero_axis(make_log_axis(f"peak memory of the {side}", everything, "B"), everything)
     drawn = {}
     for name, rows in found.items():
         hover = [f"{_where(study, row)}: {format_value(row.median, 'B')}, {name}" for row in rows.itertuples()]
         x = rows["median"].clip(lower=edge)
-        drawn[name] = rows.assign(x=x, y=rows["question"].map(escape), hover=hover)
-    questions = list(dict.fromkeys(study.cases["question"].map(escape)))
+        drawn[name] = rows.assign(x=x, y=rows["question"].map(escape_text), hover=hover)
+    questions = list(dict.fromkeys(study.cases["question"].map(escape_text)))
     rows_axis = {"categoryorder": "array", "categoryarray": questions[::-1], "automargin": True}
-    return Figure(f"memory-{side}", points(study, drawn), {"xaxis": axis, "yaxis": rows_axis}, row_px=_ROW_PX)
+    return Figure(f"memory-{side}", draw_points(study, drawn), {"xaxis": axis, "yaxis": rows_axis}, row_px=_ROW_PX)
 
 
 def _where(study: Study, row: Any) -> str:
-    return escape(f"{series_name(study, row)}, {row.question}")
+    return escape_text(f"{name_series(study, row)}, {row.question}")
 
 
 def _against_time(study: Study, side: str, name: str, peaks: pd.DataFrame) -> Iterator[Figure]:
@@ -69,14 +79,14 @@ def _against_time(study: Study, side: str, name: str, peaks: pd.DataFrame) -> It
     rows = peaks.join(times, how="inner")
     if not rows.duplicated(["question", "run"]).any():
         return
-    axis, edge = zero_edge(log_axis(f"{name}, {side}", rows["median"], "B"), rows["median"])
+    axis, edge = make_zero_axis(make_log_axis(f"{name}, {side}", rows["median"], "B"), rows["median"])
     hover = [
         f"{_where(study, row)}: {format_value(row.y, 's')} with {format_value(row.median, 'B')}"
         for row in rows.itertuples()
     ]
     rows = rows.assign(x=rows["median"].clip(lower=edge), hover=hover)
-    layout = {"xaxis": axis, "yaxis": log_axis("time of a step", rows["y"], "s")}
-    yield Figure(f"memory-{side}-time", [*links(rows), *points(study, {name: rows})], layout)
+    layout = {"xaxis": axis, "yaxis": make_log_axis("time of a step", rows["y"], "s")}
+    yield Figure(f"memory-{side}-time", [*draw_links(rows), *draw_points(study, {name: rows})], layout)
 
 
 def _stacked(study: Study, parts: dict[str, pd.DataFrame]) -> Figure:

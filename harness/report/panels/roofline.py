@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.core.ceilings import datasheet_of
-from harness.core.metric import format_value, three_digits
-from harness.report.figure import INK, MUTED, Figure, escape, log_axis, looks, points, series_name
+from harness.core.ceilings import find_datasheet
+from harness.core.metric import format_number, format_value
+from harness.report.figure import INK, MUTED, Figure, choose_looks, draw_points, escape_text, make_log_axis, name_series
 from harness.report.html import Html
-from harness.report.study import machine_name
+from harness.report.study import name_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class _Roofs:
     measured: bool
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield the figure, and what is known of the roofs."""
     rows = study.values("time")
     rows = rows[(rows["flops"] > 0) & (rows["bytes"] > 0) & (rows["median"] > 0)]
@@ -68,33 +68,33 @@ def draw(study: Study) -> Iterator[Figure | Html]:
     lines = [line for one in roofs for line in _lines(one, left, right)]
     heights = [*rows["y"], *(height for line in lines for height in line["y"])]
     layout: dict[str, Any] = {
-        "xaxis": log_axis("operations per byte", [left, right], "1"),
-        "yaxis": log_axis("operations per second", heights, _FLOPS),
+        "xaxis": make_log_axis("operations per byte", [left, right], "1"),
+        "yaxis": make_log_axis("operations per second", heights, _FLOPS),
     }
     if study.several:
         layout["height"] = _SEVERAL_PX
-    yield Figure("roofline", [*lines, *points(study, {_FLOPS: rows})], layout)
+    yield Figure("roofline", [*lines, *draw_points(study, {_FLOPS: rows})], layout)
     if notes := list(_notes(study)):
         yield Html("notes.html", {"notes": notes})
 
 
 def _hover(study: Study, row: Any) -> str:
     reached = f", {row.share:.0%} of the roof" if math.isfinite(row.share) else ""
-    where = f"{escape(series_name(study, row))}, {escape(row.question)}"
-    return f"{where}: {format_value(row.y, _FLOPS)} at {three_digits(row.x)} operations per byte{reached}"
+    where = f"{escape_text(name_series(study, row))}, {escape_text(row.question)}"
+    return f"{where}: {format_value(row.y, _FLOPS)} at {format_number(row.x)} operations per byte{reached}"
 
 
 def _roofs(study: Study, rows: pd.DataFrame) -> Iterator[_Roofs]:
     """Yield what was measured and what is stated of each machine, in the dtypes of its cases."""
-    known, drawn = looks(study), list[Any]()
+    known, drawn = choose_looks(study), list[Any]()
     for run in study.runs:
         mine = rows[rows["run"] == run.id]
         if mine.empty:
             continue
         dtypes = set(mine["dtype"])
         dash = known[mine["implementation"].iloc[0], mine["machine"].iloc[0]].dash if study.several else "solid"
-        where = f"{escape(study.labels[run.id])}, " if study.several else ""
-        found, sheet = run.context.ceilings, datasheet_of(machine_name(run.environment, run.policy))
+        where = f"{escape_text(study.labels[run.id])}, " if study.several else ""
+        found, sheet = run.context.ceilings, find_datasheet(name_machine(run.environment, run.policy))
         if found and found not in drawn:
             flops = {dtype: peak for dtype, peak in found.flops_per_s.items() if dtype in dtypes and peak > 0}
             line = {"color": INK, "width": 1.5, "dash": dash}
@@ -133,7 +133,7 @@ def _together(flops: dict[str, float]) -> list[tuple[str, list[float]]]:
     """Return levels with their names, those together that are too near for a name each; the lowest first."""
     found = list[tuple[str, list[float]]]()
     for dtype, peak in sorted(flops.items(), key=lambda item: item[1]):
-        name = f"{escape(dtype)} {format_value(peak, _FLOPS)}".strip()
+        name = f"{escape_text(dtype)} {format_value(peak, _FLOPS)}".strip()
         if found and peak < found[-1][1][0] * _SAME:
             before, peaks = found.pop()
             found.append((f"{before}, {name}", [*peaks, peak]))
@@ -163,8 +163,8 @@ def _line(roofs: _Roofs, name: str, x: list[float], y: list[float], texts: Seque
 
 def _notes(study: Study) -> Iterator[str]:
     """Yield where stated roofs come from, and how those that are missing are measured."""
-    for machine in dict.fromkeys(machine_name(run.environment, run.policy) for run in study.runs):
-        if sheet := datasheet_of(machine):
+    for machine in dict.fromkeys(name_machine(run.environment, run.policy) for run in study.runs):
+        if sheet := find_datasheet(machine):
             stated = (
                 f"bf16 {format_value(sheet.bf16_flops_per_s, _FLOPS)}, memory {format_value(sheet.bytes_per_s, _BYTES)}"
             )

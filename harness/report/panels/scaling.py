@@ -12,16 +12,16 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.core.metric import PRIMARY, format_value, metric_of, three_digits
-from harness.report.figure import INK, Figure, error_bars, escape, finite, log_axis, looks
-from harness.report.lines import lines_over
-from harness.report.study import numeric
+from harness.core.metric import PRIMARY, find_metric, format_number, format_value
+from harness.report.axis_lines import find_lines
+from harness.report.figure import INK, Figure, choose_looks, draw_error_bars, escape_text, make_log_axis, select_finite
+from harness.report.study import are_numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.report.axis_lines import AxisLine
     from harness.report.figure import Look
-    from harness.report.lines import Line
     from harness.report.study import Study
 
 _FEWEST = 2
@@ -36,24 +36,24 @@ class _Measure(NamedTuple):
     unit: str
 
 
-_BUS = metric_of("bus_bandwidth")
+_BUS = find_metric("bus_bandwidth")
 _MEASURES = {PRIMARY: _Measure("", "time of a step", "s"), _BUS.name: _Measure("-bus", _BUS.label, _BUS.unit)}
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield a figure for each numeric axis of which there are several values, and one of bandwidths where there are."""
     for metric, measure in _MEASURES.items():
-        rows = finite(study.values(metric))
+        rows = select_finite(study.values(metric))
         for axis, values in study.axes.items():
             # Zero has no place on a logarithmic axis.
-            there = rows[[params.get(axis, 0) > 0 for params in rows["params"]]] if numeric(values) else rows[:0]
-            lines = lines_over(study, there, axis, fewest=_FEWEST) if len(there) else []
+            there = rows[[params.get(axis, 0) > 0 for params in rows["params"]]] if are_numeric(values) else rows[:0]
+            lines = find_lines(study, there, axis, fewest=_FEWEST) if len(there) else []
             if lines:
                 yield _figure(study, axis, lines, measure)
 
 
-def _figure(study: Study, axis: str, lines: list[Line], measure: _Measure) -> Figure:
-    found = looks(study)
+def _figure(study: Study, axis: str, lines: list[AxisLine], measure: _Measure) -> Figure:
+    found = choose_looks(study)
     traces = [
         _trace(line, found[tuple(line.rows.iloc[0][["implementation", "machine"]])], axis, measure.unit)
         for line in lines
@@ -63,9 +63,9 @@ def _figure(study: Study, axis: str, lines: list[Line], measure: _Measure) -> Fi
     crossings = [mark for pair in pairs for mark in _crossings(axis, *pair)]
     positions = sorted({position for line in lines for position in line.at})
     layout = {
-        "xaxis": log_axis(escape(axis), [], "1")
+        "xaxis": make_log_axis(escape_text(axis), [], "1")
         | {"tickvals": positions, "ticktext": [_written(one) for one in positions]},
-        "yaxis": log_axis(measure.title, [value for line in lines for value, _ in line.at.values()], measure.unit),
+        "yaxis": make_log_axis(measure.title, [value for line in lines for value, _ in line.at.values()], measure.unit),
     }
     return Figure(f"scaling-{axis}{measure.suffix}", [*traces, *_marks(crossings)], layout)
 
@@ -76,25 +76,25 @@ def _written(value: float) -> str:
     return f"{value / factor:.12g}{suffix}"
 
 
-def _trace(line: Line, look: Look, axis: str, unit: str) -> dict[str, Any]:
+def _trace(line: AxisLine, look: Look, axis: str, unit: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": line.name,
         "x": list(line.at),
         "y": [value for value, _ in line.at.values()],
-        "error_y": error_bars(line.rows),
+        "error_y": draw_error_bars(line.rows),
         "line": look.line,
         "marker": look.marker,
         "hovertext": [
-            f"{line.name}, {escape(axis)} {at}: {format_value(value, unit)}" for at, (value, _) in line.at.items()
+            f"{line.name}, {escape_text(axis)} {at}: {format_value(value, unit)}" for at, (value, _) in line.at.items()
         ],
         "hoverinfo": "text",
         "meta": {"cases": [number for _, number in line.at.values()]},
     }
 
 
-def _crossings(axis: str, ours: Line, theirs: Line) -> Iterator[tuple[float, float, str, list[int]]]:
+def _crossings(axis: str, ours: AxisLine, theirs: AxisLine) -> Iterator[tuple[float, float, str, list[int]]]:
     """Yield where two lines of the same question change places, on straight lines between their common points."""
     if ours.question != theirs.question:
         return
@@ -105,7 +105,7 @@ def _crossings(axis: str, ours: Line, theirs: Line) -> Iterator[tuple[float, flo
             share = before / (before - after)
             at = left * (right / left) ** share
             faster = (ours if after < 0 else theirs).series
-            text = escape(f"{faster} is the faster from about {axis} {three_digits(at)}")
+            text = escape_text(f"{faster} is the faster from about {axis} {format_number(at)}")
             yield at, time * (later / time) ** share, text, [number, their_number]
 
 

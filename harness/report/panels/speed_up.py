@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.report.figure import INK, Figure, error_bars, escape, looks, meaning, ratio_axis
+from harness.report.figure import (
+    INK,
+    Figure,
+    choose_looks,
+    draw_error_bars,
+    escape_text,
+    explain_symbol,
+    make_ratio_axis,
+)
 from harness.report.html import Html
-from harness.report.speeds import speeds_over
-from harness.report.study import numeric
+from harness.report.speeds import compare_speeds
+from harness.report.study import are_numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,10 +38,10 @@ _LANE_PX = 11
 _FEWEST = 2
 
 
-def draw(study: Study) -> Iterator[Figure | Html]:
+def draw_panel(study: Study) -> Iterator[Figure | Html]:
     """Yield a figure and a table for each axis that has several values which are no numbers."""
     for axis, values in study.axes.items():
-        found = [] if numeric(values) else speeds_over(study, axis)
+        found = [] if are_numeric(values) else compare_speeds(study, axis)
         known = [speed for speed in found if speed.known]
         if len({speed.row for speed in known}) >= _FEWEST:
             yield _figure(study, axis, known)
@@ -41,16 +49,16 @@ def draw(study: Study) -> Iterator[Figure | Html]:
 
 
 def _figure(study: Study, axis: str, known: Sequence[Speed]) -> Figure:
-    grouped = {series: [one for one in known if one.series == series] for series in looks(study)}
-    traces = [_trace(mine, looks(study)[series]) for series, mine in grouped.items() if mine]
+    grouped = {series: [one for one in known if one.series == series] for series in choose_looks(study)}
+    traces = [_trace(mine, choose_looks(study)[series]) for series, mine in grouped.items() if mine]
     lanes = len(traces)
     if any(speed.doubts for speed in known):
-        traces.append(meaning("circle-open", "cores were not free"))
+        traces.append(explain_symbol("circle-open", "cores were not free"))
     line = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
-    rows = [escape(row) for row in dict.fromkeys(speed.row for speed in known)]
+    rows = [escape_text(row) for row in dict.fromkeys(speed.row for speed in known)]
     rows_axis = {"type": "category", "categoryorder": "array", "categoryarray": rows, "autorange": "reversed"}
     layout = {
-        "xaxis": ratio_axis(f"speed / {_baselines(known)}", pd.DataFrame(known)),
+        "xaxis": make_ratio_axis(f"speed / {_baselines(known)}", pd.DataFrame(known)),
         # Lines between the rows, which tell where the marks of one end.
         "yaxis": rows_axis | {"tickson": "boundaries"},
         "shapes": [line | {"line": {"color": INK, "width": 1}}],
@@ -62,7 +70,7 @@ def _figure(study: Study, axis: str, known: Sequence[Speed]) -> Figure:
 
 def _baselines(known: Sequence[Speed]) -> str:
     names = {speed.baseline for speed in known}
-    return escape(names.pop()) if len(names) == 1 else "baseline"
+    return escape_text(names.pop()) if len(names) == 1 else "baseline"
 
 
 def _trace(mine: Sequence[Speed], look: Look) -> Trace:
@@ -70,13 +78,13 @@ def _trace(mine: Sequence[Speed], look: Look) -> Trace:
         "type": "scatter",
         "mode": "markers",
         "orientation": "h",
-        "offsetgroup": escape(mine[0].name),
-        "name": escape(mine[0].name),
+        "offsetgroup": escape_text(mine[0].name),
+        "name": escape_text(mine[0].name),
         "x": [speed.median for speed in mine],
-        "y": [escape(speed.row) for speed in mine],
-        "error_x": error_bars(pd.DataFrame(mine)),
+        "y": [escape_text(speed.row) for speed in mine],
+        "error_x": draw_error_bars(pd.DataFrame(mine)),
         "marker": look.marker | {"symbol": [f"{look.symbol}{'-open' if speed.doubts else ''}" for speed in mine]},
-        "hovertext": [escape(_said(speed)) for speed in mine],
+        "hovertext": [escape_text(_said(speed)) for speed in mine],
         "hoverinfo": "text",
         "meta": {"cases": [list(speed.cases) for speed in mine]},
     }

@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.columns import filled_columns
-from harness.core.flag import flag_help
-from harness.formats.cells import cell, ratio
+from harness.analysis.columns import find_filled_columns
+from harness.core.flag import explain_flag
+from harness.formats.cells import format_cell, format_ratio
 from harness.report.html import Html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.analysis.rows import Row
+    from harness.analysis.rows import ResultRow
     from harness.core.measurement import Measurement
     from harness.report.study import Study
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Cell = tuple[str, float | str]
 
 
-def draw(study: Study) -> Iterator[Html]:
+def draw_panel(study: Study) -> Iterator[Html]:
     """Yield the table; a column in which no case has anything is left out."""
-    columns = list(filled_columns(study.rows))
+    columns = list(find_filled_columns(study.rows))
     heads = [(column.head, column.explain(found)) for column, found in columns]
-    cells = [[(cell(column, one), _order(one)) for one in found] for column, found in columns]
+    cells = [[(format_cell(column, one), _order(one)) for one in found] for column, found in columns]
     rows = [
         _row(named, row, [column[number] for column in cells])
         for number, (named, row) in enumerate(zip(study.cases.itertuples(), study.rows, strict=True))
@@ -42,15 +42,15 @@ def _order(found: Measurement | None) -> float | str:
     return found.median if found and math.isfinite(found.median) else ""
 
 
-def _row(named: Any, row: Row, cells: list[Cell]) -> dict[str, Any]:
+def _row(named: Any, row: ResultRow, cells: list[Cell]) -> dict[str, Any]:
     return {
         "number": named.Index,
         "machine": named.machine,
         "question": named.question,
         "implementation": row.case.implementation,
         "cells": cells,
-        "ratio": (ratio(row.ratio), row.ratio.value if row.ratio else ""),
+        "ratio": (format_ratio(row.ratio), row.ratio.value if row.ratio else ""),
         "status": row.status,
-        "flags": [(flag, flag_help(flag)) for flag in row.flags],
+        "flags": [(flag, explain_flag(flag)) for flag in row.flags],
         "command": named.command,
     }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.core.metric import format_value, metric_of
-from harness.report.figure import COLOURS, INK, Figure, escape, finite, series_name
+from harness.core.metric import find_metric, format_value
+from harness.report.figure import COLOURS, INK, Figure, escape_text, name_series, select_finite
 from harness.report.samples import SECONDS
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ _ROOM = 1.35
 _PARTS = ("forward_time", "backward_time", "optimizer_time", "exposed_communication_time")
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield the parts of each case, one after the other, with the share of its communication that is overlapped."""
-    parts = {metric_of(metric).label: rows for metric in _PARTS if len(rows := finite(study.values(metric)))}
+    parts = {find_metric(metric).label: rows for metric in _PARTS if len(rows := select_finite(study.values(metric)))}
     if not parts:
         return
     every = pd.concat(list(parts.values()))
-    labels = {int(row.Index): escape(f"{series_name(study, row)}, {row.question}") for row in every.itertuples()}
+    labels = {int(row.Index): escape_text(f"{name_series(study, row)}, {row.question}") for row in every.itertuples()}
     traces = [_part(name, colour, rows, labels) for colour, (name, rows) in zip(COLOURS, parts.items(), strict=False)]
     ends = every.groupby(level=0)["median"].sum()
     overlaps = _overlaps(study, ends, labels)
@@ -62,7 +62,7 @@ def _part(name: str, colour: str, rows: pd.DataFrame, labels: dict[int, str]) ->
 
 def _overlaps(study: Study, ends: pd.Series[Any], labels: dict[int, str]) -> list[Trace]:
     """Return the overlap of each case that communicates, written at the end of its bar."""
-    rows = finite(study.values("overlap_share"))
+    rows = select_finite(study.values("overlap_share"))
     rows = rows[rows.index.isin(ends.index)]
     if rows.empty:
         return []

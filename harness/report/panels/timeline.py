@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.core.metric import PRIMARY, metric_of
-from harness.report.figure import COLOURS, MUTED, Figure, escape
-from harness.report.samples import SECONDS, Row, axis_name, in_order, stacked, taken
+from harness.core.metric import PRIMARY, find_metric
+from harness.report.figure import COLOURS, MUTED, Figure, escape_text
+from harness.report.samples import SECONDS, FigureRow, name_axis, order_samples, select_times, stack_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,26 +68,26 @@ _STATES = {
 }
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield a figure for each question."""
-    samples = in_order(study, [PRIMARY, *_STATES, _THROTTLE])
+    samples = order_samples(study, [PRIMARY, *_STATES, _THROTTLE])
     samples = samples.assign(machine=samples["case"].map(study.cases["machine"]))
     others = samples[samples["metric"] != PRIMARY]
     states = dict(iter(others.groupby(["question", "machine", "metric"], sort=False)))
     launches = samples.groupby(["question", "launch"])[["start", "round"]].max()
-    for question, cases in taken(study, samples).items():
+    for question, cases in select_times(study, samples).items():
         rows = list(_times(cases))
-        zero = {axis_name(number, "yaxis"): {"rangemode": "tozero"} for number in range(len(rows))}
+        zero = {name_axis(number, "yaxis"): {"rangemode": "tozero"} for number in range(len(rows))}
         for machine in dict.fromkeys(one.machine for one in cases):
             mine = {metric: states.get((question, machine, metric)) for metric in (*_STATES, _THROTTLE)}
-            where = f", {escape(machine)}" if study.several else ""
+            where = f", {escape_text(machine)}" if study.several else ""
             rows += [*_machine(cases, mine, where), *_throttled(mine[_THROTTLE], where)]
-        traces, layout = stacked(rows, _GAP_PX, _AROUND_PX)
+        traces, layout = stack_rows(rows, _GAP_PX, _AROUND_PX)
         layout |= _launches(launches.loc[question])
         yield Figure("timeline", traces, layout, group=question, toggles={"axis from zero": zero})
 
 
-def _times(cases: Sequence[Taken]) -> Iterator[Row]:
+def _times(cases: Sequence[Taken]) -> Iterator[FigureRow]:
     """Yield a row for each case, so that a change of one per cent in a fast one is seen beside a slow one."""
     height_px = _ALONE_PX if len(cases) == 1 else _ROW_PX
     known = set[str]()
@@ -95,7 +95,7 @@ def _times(cases: Sequence[Taken]) -> Iterator[Row]:
         flags = sorted(set(one.flags) - {""})
         halos = [_halo(one, each, shown=each not in known) for each in flags]
         known |= set(flags)
-        yield Row(one.name, height_px, [*halos, _samples(one)], {"nticks": 4, **SECONDS})
+        yield FigureRow(one.name, height_px, [*halos, _samples(one)], {"nticks": 4, **SECONDS})
 
 
 def _samples(one: Taken) -> Trace:
@@ -118,7 +118,7 @@ def _halo(one: Taken, flags: str, *, shown: bool) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": escape(flags.replace("_", " ").replace(",", ", ")),
+        "name": escape_text(flags.replace("_", " ").replace(",", ", ")),
         "legendgroup": flags,
         "showlegend": shown,
         "x": one.at[mine],
@@ -129,10 +129,10 @@ def _halo(one: Taken, flags: str, *, shown: bool) -> Trace:
     }
 
 
-def _machine(cases: Sequence[Taken], states: Mapping[str, pd.DataFrame | None], where: str) -> Iterator[Row]:
+def _machine(cases: Sequence[Taken], states: Mapping[str, pd.DataFrame | None], where: str) -> Iterator[FigureRow]:
     """Yield a row for each state that was recorded."""
     for metric, state in _STATES.items():
-        rows, label = states[metric], metric_of(metric).label
+        rows, label = states[metric], find_metric(metric).label
         if rows is None or (state.idle and not rows["value"].any()):
             continue
         if state.own:
@@ -140,7 +140,7 @@ def _machine(cases: Sequence[Taken], states: Mapping[str, pd.DataFrame | None], 
             traces = [_state(label, state, turns[one.case], one) for one in cases if one.case in turns]
         else:
             traces = [_state(label, state, rows)]
-        yield Row(label + where, _STATE_PX, traces, {"nticks": 4, **state.axis})
+        yield FigureRow(label + where, _STATE_PX, traces, {"nticks": 4, **state.axis})
 
 
 def _state(label: str, state: _State, rows: pd.DataFrame, case: Taken | None = None) -> Trace:
@@ -161,7 +161,7 @@ def _state(label: str, state: _State, rows: pd.DataFrame, case: Taken | None = N
     return trace | own | {"marker": case.look.marker | {"size": 4}}
 
 
-def _throttled(rows: pd.DataFrame | None, where: str) -> Iterator[Row]:
+def _throttled(rows: pd.DataFrame | None, where: str) -> Iterator[FigureRow]:
     """Yield a row of marks, a line for each reason for which the clocks were held down."""
     if rows is None:
         return
@@ -173,7 +173,7 @@ def _throttled(rows: pd.DataFrame | None, where: str) -> Iterator[Row]:
     ticks = {"tickvals": list(range(len(found))), "ticktext": list(found), "tickfont": {"size": 10}}
     axis = {**ticks, "range": [len(found) - 0.4, -0.6], "zeroline": False}
     label = f"clocks held down{where}"
-    yield Row(label, _REASON_PX * (len(found) + 1), traces, axis)
+    yield FigureRow(label, _REASON_PX * (len(found) + 1), traces, axis)
 
 
 def _mark(place: int, name: str, x: Floats) -> Trace:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.core.metric import metric_of
-from harness.report.figure import Figure, escape, looks, series_name
+from harness.core.metric import find_metric
+from harness.report.figure import Figure, choose_looks, escape_text, name_series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _MEAN, _LOW, _HIGH = "loss_curve", "loss_curve_low", "loss_curve_high"
 
 
-def draw(study: Study) -> Iterator[Figure]:
+def draw_panel(study: Study) -> Iterator[Figure]:
     """Yield a figure for each question that trains something."""
     mean, low, high = (study.samples_of(metric) for metric in (_MEAN, _LOW, _HIGH))
-    known = looks(study)
-    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": metric_of("loss").label}}}
+    known = choose_looks(study)
+    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": find_metric("loss").label}}}
     for question, cases in study.cases.loc[list(mean)].groupby("question", sort=False):
         traces: list[Trace] = []
         for row in cases.itertuples():
-            name, look = escape(series_name(study, row)), known[row.implementation, row.machine]
+            name, look = escape_text(name_series(study, row)), known[row.implementation, row.machine]
             if row.implementation == row.baseline and row.Index in low and row.Index in high:
                 traces.append(_band(row.Index, name, look, low[row.Index], high[row.Index]))
             traces.append(_line(row.Index, name, look, mean[row.Index]))

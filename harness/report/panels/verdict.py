@@ -10,10 +10,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from harness.core.metric import three_digits
+from harness.core.metric import format_number
 from harness.core.trial import OK, SKIPPED
-from harness.formats.cells import spread
-from harness.formats.sentence import summary_line
+from harness.formats.cells import format_interval
+from harness.formats.wording import summarize_verdicts
 from harness.report.html import Html
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from harness.report.study import Study
 
 
-def draw(study: Study) -> Iterator[Html]:
+def draw_panel(study: Study) -> Iterator[Html]:
     """Yield the sentences."""
     yield Html("verdict.html", {"sentences": list(_sentences(study))})
 
 
-def headline(study: Study) -> str:
+def write_headline(study: Study) -> str:
     """Say in one sentence what came out: of two sides, the verdicts; else which implementation is the fastest."""
     if study.reports:
-        return f"{_capital(summary_line(study.reports[-1]))}."
+        return f"{_capital(summarize_verdicts(study.reports[-1]))}."
     timed = study.values("time")
     if timed.empty:
         failed = study.cases[~study.cases["status"].isin([OK, SKIPPED])]
@@ -55,16 +55,16 @@ def _fastest(study: Study, timed: pd.DataFrame) -> str:
         return f"{said}: nothing is faster than the baseline."
     if len(ratios) == 1:
         one = mine.loc[ratios.index[0]]
-        return f"{said}: {three_digits(one['ratio'])} of the time of {one['baseline']}{_reach(one)}."
+        return f"{said}: {format_number(one['ratio'])} of the time of {one['baseline']}{_reach(one)}."
     mean = statistics.geometric_mean(ratios)
     return (
-        f"{said}: {three_digits(mean)} of the baseline's time there (geometric mean), "
-        f"{three_digits(ratios.min())} at best and {three_digits(ratios.max())} at worst."
+        f"{said}: {format_number(mean)} of the baseline's time there (geometric mean), "
+        f"{format_number(ratios.min())} at best and {format_number(ratios.max())} at worst."
     )
 
 
 def _reach(one: pd.Series[float]) -> str:
-    return f" {spread(one['ratio_high'] / one['ratio'])}" if one["ratio_high"] > 0 else ""
+    return f" {format_interval(one['ratio_high'] / one['ratio'])}" if one["ratio_high"] > 0 else ""
 
 
 def _sentences(study: Study) -> Iterator[str]:
@@ -87,9 +87,9 @@ def _against_baseline(compared: pd.DataFrame) -> Iterator[str]:
     if compared.empty:
         return
     ratios = compared["ratio"]
-    mean = three_digits(statistics.geometric_mean(ratios))
+    mean = format_number(statistics.geometric_mean(ratios))
     ends = (("at best", compared.loc[ratios.idxmin()]), ("at worst", compared.loc[ratios.idxmax()]))
-    extremes = ", ".join(f"{word} {three_digits(one['ratio'])} ({_name(one)})" for word, one in ends)
+    extremes = ", ".join(f"{word} {format_number(one['ratio'])} ({_name(one)})" for word, one in ends)
     yield f"Against the baseline: {len(compared)} cases, geometric mean {mean}; {extremes}."
     same = compared[(compared["ratio_low"] <= 1) & (compared["ratio_high"] >= 1)]
     if len(same):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.launch.checking import compare
+from harness.launch.worker.checking import compare_output
 from implementations.all_reduce import workload as all_reduce
 from tests.implementations.ranks import RANKS, on_ranks, planted
 
@@ -28,7 +28,7 @@ def draw(seed=0, **changes):
 
 
 def fault(output, inputs):
-    return compare(output, all_reduce.reference(inputs)).fault
+    return compare_output(output, all_reduce.reference(inputs)).fault
 
 
 def tried(name, **changes):

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.launch.checking import compare
+from harness.launch.worker.checking import compare_output
 from implementations.attention import workload as attention
 from implementations.attention._mask import Mask
 
@@ -96,7 +96,7 @@ def _truth(params, seed):
 def fault(name_or_build, params):
     """Return what the check finds in an implementation, or in what is built as one, at a point."""
     make = name_or_build if callable(name_or_build) else getattr(module(name_or_build), name_or_build)
-    return compare(make(draw(params))(), truth(params)).fault
+    return compare_output(make(draw(params))(), truth(params)).fault
 
 
 class Watch(TorchDispatchMode):

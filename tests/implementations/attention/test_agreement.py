@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.launch.checking import compare, tensors
+from harness.launch.worker.checking import compare_output, walk_tensors
 from implementations.attention import workload as attention
 from tests.implementations.attention.problems import (
     ON_CPU,
@@ -60,7 +60,7 @@ def test_agrees_in_other_shapes_and_under_other_masks(name, shape):
 @pytest.mark.parametrize("name", ON_CPU)
 def test_a_query_that_sees_no_key_has_an_output_and_gradients_of_zero(name):
     shape = {"seq": 40, "seq_q": 90, "causal": "bottom_right"}
-    out, lse = [*tensors(build(name, draw(point(**shape)))()), None][:2]
+    out, lse = [*walk_tensors(build(name, draw(point(**shape)))()), None][:2]
     assert not out[:, :, :50].any()
     assert out[:, :, 50:].all()
     assert lse is None or (lse[:, :, :50] == -torch.inf).all()
@@ -74,7 +74,7 @@ def test_a_query_that_sees_no_key_has_an_output_and_gradients_of_zero(name):
 def test_both_alignments_agree_where_there_are_as_many_queries_as_keys(name):
     left, right = (draw(point(causal=alignment)) for alignment in ("top_left", "bottom_right"))
     assert left.mask == right.mask
-    outs = [next(tensors(build(name, x)())) for x in (left, right)]
+    outs = [next(walk_tensors(build(name, x)())) for x in (left, right)]
     assert torch.equal(*outs)
 
 
@@ -113,11 +113,11 @@ def test_a_step_reads_its_inputs_anew_and_leaves_them_alone(name, passes):
     x, same, other = (draw(params, seed) for seed in (0, 0, 1))
     step = build(name, x)
     step()
-    for ours, original in zip(tensors(x), tensors(same), strict=True):
+    for ours, original in zip(walk_tensors(x), walk_tensors(same), strict=True):
         assert torch.equal(ours, original)
-    for ours, theirs in zip(tensors(x), tensors(other), strict=True):
+    for ours, theirs in zip(walk_tensors(x), walk_tensors(other), strict=True):
         ours.copy_(theirs)
-    assert compare(step(), truth(params, 1)).fault == ""
+    assert compare_output(step(), truth(params, 1)).fault == ""
 
 
 def test_a_backward_step_runs_no_forward_pass():

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.launch.checking import tensors
-from harness.probes.host_memory import peak_allocated
+from harness.launch.worker.checking import walk_tensors
+from harness.probes.host_memory import measure_peak_allocated
 from implementations.attention import workload as attention
 from tests.implementations.attention.problems import (
     DEFAULTS,
@@ -83,7 +83,7 @@ def test_a_mask_that_is_a_matrix_to_torch_saves_it_no_work():
 def test_bytes_are_those_of_the_tensors(dtype, passes):
     params = point(seq=33, batch=2, kv_heads=1, v_dim=24, dtype=dtype, passes=passes)
     x = draw(params)
-    inputs, returned = (sum(tensor.nbytes for tensor in tensors(some)) for some in (x, build("naive", x)()))
+    inputs, returned = (sum(tensor.nbytes for tensor in walk_tensors(some)) for some in (x, build("naive", x)()))
     assert attention.workload.input_bytes(params) == inputs
     assert attention.output_bytes(params) == returned
     # Between the passes: O, and one float32 log-sum-exp a row, written by one and read by the other.
@@ -163,7 +163,7 @@ def test_predicted_memory_is_what_the_allocator_hands_out(passes, name, dtype, c
     if requires(name).unsupported and requires(name).unsupported(params, "cpu"):
         return
     x = draw(params)
-    allocated = peak_allocated(lambda: build(name, x)())["peak_allocated"]
+    allocated = measure_peak_allocated(lambda: build(name, x)())["peak_allocated"]
     scratch = 2 << 20  # of the libraries' matrix products, by processor
     packs = name == "sdpa_flash" and dtype == "bf16"  # by processor, too: only some need what is predicted
     assert allocated - scratch <= requires(name).memory(params) <= (3.5 if packs else 1.35) * allocated

@@ -17,7 +17,7 @@ from typing import Any
 INTERPRET = """
 import json, sys
 import torch
-from harness.launch.checking import compare
+from harness.launch.worker.checking import compare
 from implementations.attention.flash_triton import flash_triton
 from implementations.attention.workload import workload
 

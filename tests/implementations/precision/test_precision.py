@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.probes.host_memory import peak_allocated
+from harness.probes.host_memory import measure_peak_allocated
 from implementations._training import inputs as beginnings
 from implementations._training.shapes import Shape
 from implementations.precision import workload as precision
@@ -204,7 +204,7 @@ def test_memory_is_that_of_the_tensors(truths):
 def test_predicted_memory_is_not_far_from_what_the_allocator_hands_out(name, model, passes):
     params = DEFAULTS | {"model": model, "pass": passes, "batch": 8, "seq": 128}
     x = draw(model=model, passes=passes, batch=8, seq=128)
-    allocated = peak_allocated(lambda: build(name)(x)())["peak_allocated"]
+    allocated = measure_peak_allocated(lambda: build(name)(x)())["peak_allocated"]
     predicted = build(name).__benchwright__.requires.memory(params)
     assert 0.9 * allocated - (2 << 20) <= predicted <= 2 * allocated
 

@@ -1,0 +1,1 @@
+"""What commands print: tables, plots, progress and sentences, for people and for machines."""
