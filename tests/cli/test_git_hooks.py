@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BENCH, git
+from tests.support.command import BENCH
+from tests.support.git import git
 
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 Commit = Callable[..., str]

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.launch.energy import explain_no_energy
 
 from harness.analysis.measurements import summarize_trials
 from harness.core.case import Case, Group, PlannedCase
 from harness.core.run import Context
 from harness.core.trial import CRASHED, OK, Rest, Sample, Trial
 from harness.core.workload import Cost
-from harness.launch import energy
+from harness.launch.controller import idle_power
 from harness.launch.controller.schedule import Progress
+from harness.launch.worker import energy
+from harness.probes.energy import explain_no_energy
 from tests.launch.schedules import AFTER, BEFORE, PAIR, group, measured, statuses, told_to, trials
 from tests.probes.test_energy import IDLE_W, Device, gauge
 from tests.support.launcher import ENERGY_J, End, FakeLaunches, Script
@@ -60,7 +61,8 @@ def simulated_meter(monkeypatch: pytest.MonkeyPatch) -> Device:
     def open_gauge(name: str, seed: int, tick: Any = None) -> Iterator[Any]:
         yield gauge(device, tick)
 
-    monkeypatch.setattr(energy, "open_gauge", open_gauge)
+    for module in (idle_power, energy):
+        monkeypatch.setattr(module, "open_gauge", open_gauge)
     return device
 
 
