@@ -10,13 +10,7 @@ import _thread
 import atexit
 import contextlib
 import ctypes
-import json
 import os
-import resource
-import shutil
-import signal
-import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -48,13 +42,6 @@ class Trap(Sequence[torch.Tensor]):
         raise RuntimeError("the output is a trap")
 
 
-class UnspeakableError(Exception):
-    """An exception that raises when it is written."""
-
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
-
-
 def _ones(params: Params, device: str, generator: torch.Generator) -> torch.Tensor:
     return torch.ones(4, device=device)
 
@@ -67,10 +54,6 @@ def _count_wrong(output: Any, reference: Reference) -> Check:
     return Check({"wrong_elements": (output != reference.value).sum()})
 
 
-def _call_an_error_nan(output: Any, reference: Reference) -> Check:
-    return Check({float("nan"): 1.0})  # type: ignore[dict-item]
-
-
 check_raises = Workload("check_raises", "Its check raises.", (), _ones, Reference, "judged", check=_refuse)
 check_counts = Workload(
     "check_counts",
@@ -81,90 +64,6 @@ check_counts = Workload(
     "counted",
     check=_count_wrong,
 )
-
-
-check_names_nan = Workload(
-    "check_names_nan", "Its check has no name.", (), _ones, Reference, "nameless", check=_call_an_error_nan
-)
-undermined = Workload("undermined", "For what goes at the harness's own.", (), _ones, Reference, "stays")
-
-
-@implementation("check_names_nan")
-def nameless(inputs: torch.Tensor) -> Step:
-    """Return the inputs, as it should."""
-    return lambda: inputs
-
-
-@implementation("undermined")
-def stays(inputs: torch.Tensor) -> Step:
-    """Return the inputs, as it should."""
-    return lambda: inputs
-
-
-@implementation("undermined")
-def kills_server(inputs: torch.Tensor) -> Step:
-    """Kill what it was forked from, and go on."""
-
-    def step() -> torch.Tensor:
-        os.kill(os.getppid(), signal.SIGKILL)
-        return inputs
-
-    return step
-
-
-@implementation("undermined")
-def kills_server_amid_the_timing(inputs: torch.Tensor) -> Step:
-    """Be right in 10 ms, until it kills what it was forked from."""
-    calls: list[int] = []
-
-    def step() -> torch.Tensor:
-        calls.append(1)
-        if len(calls) == 30:  # more than the check and the memory pass make together
-            os.kill(os.getppid(), signal.SIGKILL)
-        time.sleep(0.01)
-        return inputs
-
-    return step
-
-
-@implementation("undermined")
-def stops_server(inputs: torch.Tensor) -> Step:
-    """Be right, and stop what it was forked from."""
-
-    def step() -> torch.Tensor:
-        os.kill(os.getppid(), signal.SIGSTOP)
-        return inputs
-
-    return step
-
-
-@implementation("undermined")
-def removes_log(inputs: torch.Tensor) -> Step:
-    """Be right, and remove the file that it writes to."""
-
-    def step() -> torch.Tensor:
-        print("last words before the file is gone")
-        Path(os.readlink("/proc/self/fd/1")).unlink()
-        return inputs
-
-    return step
-
-
-@implementation("undermined")
-def removes_folder(inputs: torch.Tensor) -> Step:
-    """Be right, and remove the folder in which the run keeps its references and logs."""
-
-    def step() -> torch.Tensor:
-        shutil.rmtree(Path(os.readlink("/proc/self/fd/1")).parent)
-        return inputs
-
-    return step
-
-
-@implementation("undermined")
-def remains(inputs: torch.Tensor) -> Step:
-    """Return the inputs, as it should."""
-    return lambda: inputs
 
 
 @implementation("check_raises")
@@ -224,50 +123,6 @@ def raises_undecodable(inputs: CalibrationInputs) -> Step:
 
     def step() -> NoReturn:
         raise ValueError(os.fsdecode(b"no caf\xe9 today"))
-
-    return step
-
-
-@implementation("calibration")
-def raises_unspeakable(inputs: CalibrationInputs) -> Step:
-    """Raise what raises when it is written."""
-
-    def step() -> NoReturn:
-        raise UnspeakableError
-
-    return step
-
-
-@implementation("calibration")
-def closes_streams(inputs: CalibrationInputs) -> Step:
-    """Close the standard streams, and raise."""
-
-    def step() -> NoReturn:
-        sys.stdout.close()
-        sys.stderr.close()
-        raise ValueError("no streams today")
-
-    return step
-
-
-@implementation("calibration")
-def cannot_write(inputs: CalibrationInputs) -> Step:
-    """Raise where no file takes another byte, as on a disk that is full."""
-
-    def step() -> NoReturn:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        raise ValueError("no space today")
-
-    return step
-
-
-@implementation("calibration")
-def closes_everything(inputs: CalibrationInputs) -> Step:
-    """Close every file but the standard streams, as one does in a daemon."""
-
-    def step() -> torch.Tensor:
-        os.closerange(3, 256)
-        return inputs.x
 
     return step
 
@@ -419,24 +274,6 @@ def writes_everywhere(inputs: CalibrationInputs) -> Step:
 
 
 @implementation("calibration")
-def replies_too_deep(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: with a list in a list in a list."""
-    return _answering(inputs, "[" * 100_000 + "\n")
-
-
-@implementation("calibration")
-def replies_nan_for_a_name(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: with a metric that is called NaN, and not "NaN"."""
-    return _answering(inputs, '{"status": "ok", "at": 0, "message": "", "samples": [[NaN, 1.0]], "number": 2}\n')
-
-
-@implementation("calibration")
-def replies_in_form(inputs: CalibrationInputs) -> Step:
-    """Answer in place of the worker: that all is well."""
-    return _answering(inputs, json.dumps({"status": "ok", "at": 0, "message": "", "samples": []}) + "\n")
-
-
-@implementation("calibration")
 def leaves_child(inputs: CalibrationInputs) -> Step:
     """Fork a child that outlives the step."""
     if os.fork() == 0:
@@ -549,19 +386,6 @@ def waits_for_a_kill(inputs: CalibrationInputs) -> Step:
             partial.rename(partial.with_name("waiting"))
             time.sleep(_FOR_EVER_S)
         time.sleep(0.01)
-        return inputs.x
-
-    return step
-
-
-def _answering(inputs: CalibrationInputs, words: str) -> Step:
-    """Return a right step that writes to the harness first."""
-
-    def step() -> torch.Tensor:
-        for name in os.listdir("/proc/self/fd"):
-            with contextlib.suppress(OSError):
-                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                    socket.socket(fileno=os.dup(int(name))).sendall(words.encode())
         return inputs.x
 
     return step
