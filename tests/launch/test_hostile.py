@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., "Bench"]
 
-<<<<<<< ours
-PLUG_IN = Path(__file__).with_name("hostile.py")
-=======
-BENCH = Path(sys.executable).with_name("bench")
 PLUG_INS = [Path(__file__).with_name(name) for name in ("hostile.py", "undermining.py")]
->>>>>>> theirs
 # How long a run may take on a busy machine, and how long its processes may take to notice that it is gone.
 PATIENCE_S, NOTICE_S = 120.0, 10.0
 
