@@ -105,8 +105,9 @@ class Worker:
             return None
         try:
             reply = json.loads(line)
+            samples = [Sample(*row) for row in reply["samples"]]
             flags = tuple(flag for flag in Flag if flag in reply.get("flags", ()))
-            return {**reply, "samples": [Sample(*row) for row in reply["samples"]], "flags": flags}
+            return {**reply, "samples": samples, "flags": flags}
         except (ValueError, TypeError, KeyError):
             self._end(ERROR, f"{name}: something other than the worker's reply was written to its connection")
             return None
