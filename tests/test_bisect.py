@@ -12,7 +12,6 @@ from harness.core.errors import UsageError
 from harness.core.rules import Rules
 from harness.core.run import Run
 from harness.detect import detect
-from harness.revisions import BASE, NEW
 from harness.run import Observer
 
 Record = Callable[..., Run]
@@ -38,7 +37,7 @@ def search(place: Path, record: Record, draw: Draw, commit: Commit) -> Search:
 
         settings = Rules(), detect(), Observer(print, print, print), 0.0, print
         one = Bisection(
-            place, lambda sides: (measured(sides[BASE].commit, 1), measured(sides[NEW].commit, 2)), "", *settings
+            place, lambda sides: tuple(measured(side.commit, seed) for seed, side in enumerate(sides, 1)), "", *settings
         )
         return commits, bisect(one, commits[0], "HEAD")
 
