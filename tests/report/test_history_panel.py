@@ -114,7 +114,10 @@ def test_what_cannot_be_read_is_named_and_a_run_counts_once(runs: list[Run], tmp
     folders = [runs[0].folder, runs[0].folder, runs[2].folder, foreign]
     study = gather_study(folders, rules=Rules())
     assert [run.id for run in study.runs] == [runs[0].id]
-    assert [reason.split(" ")[0].rstrip(":") for reason in study.left_out] == [str(runs[2].folder), str(foreign)]
+    assert [reason.split(" ")[0].rstrip(":") for reason in study.left_out] == [
+        str(runs[2].folder),
+        str(foreign / "run.json"),
+    ]
     with pytest.raises(UsageError, match=str(foreign)):
         gather_study([foreign], rules=Rules())
 

@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from harness.core.environment import Gpu
 from harness.core.errors import UsageError
 from harness.core.rules import Rules
 from harness.core.run import Run
@@ -149,11 +151,12 @@ def test_a_page_that_is_gone_and_a_marker_that_is_damaged_are_made_good(results:
 
 
 def test_what_cannot_be_read_is_named_on_the_index(opened, results: Path, runs: list[Run], tmp_path: Path) -> None:
-    (runs[1].folder / "run.json").write_text("{")
     torn = runs[2].folder / "samples.parquet"
     torn.write_bytes(torn.read_bytes()[:50])
-    hostile = json.loads((runs[0].folder / "run.json").read_text())
-    hostile["policy"]["device"], hostile["revision"] = "cuda:x", ["no revision"]
+    (runs[1].folder / "run.json").write_text(json.dumps({**runs[1].description.to_json(), "state": "<script>"}))
+    hostile = runs[0].description.to_json()
+    hostile["policy"]["device"] = "cuda:x"
+    hostile["environment"]["gpus"] = [asdict(Gpu(0, "A GPU", "", (9, 0), 1, 1))]
     (runs[0].folder / "run.json").write_text(json.dumps(hostile))
     found = made(results, tmp_path / "site")
     assert found.runs == 1
@@ -233,7 +236,7 @@ def test_a_hostile_name_stays_within_the_site_and_is_text(
     opened, results: Path, runs: list[Run], tmp_path: Path, name: str
 ) -> None:
     meta = json.loads((runs[0].folder / "run.json").read_text())
-    meta["run_id"] = meta["environment"]["git_commit"] = meta["state"] = name
+    meta["run_id"] = meta["environment"]["git_commit"] = name
     (runs[0].folder / "run.json").write_text(json.dumps(meta))
     before = set(tmp_path.parent.rglob("*"))
     made(results, tmp_path / "site")
