@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import types
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,6 @@ def build(name, *faults):
     return getattr(module, name)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads that others keep from their cores wait for one another most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def truths():
     """Return a function that gives the reference of a question, each worked out once."""
@@ -72,6 +64,12 @@ def judged(make, truths, **changes):
     return found if found.fault else precision.workload.examine(taken, truth)
 
 
+@pytest.fixture(scope="module")
+def sound(truths):
+    """Return a function that says what is found of an implementation as it is, each judged once."""
+    return cache(lambda name: judged(build(name), truths))
+
+
 @pytest.mark.parametrize("passes", PASSES)
 @pytest.mark.parametrize("model", ["gpt", "resnet", "mlp"])
 @pytest.mark.parametrize("name", FAST)
@@ -87,8 +85,8 @@ def test_a_step_in_float16_is_right(truths, name, passes):
 
 
 @pytest.mark.parametrize("name", [*FAST, *FP16])
-def test_what_passes_the_check_still_learns(truths, name):
-    found = judged(build(name), truths)
+def test_what_passes_the_check_still_learns(sound, name):
+    found = sound(name)
     assert found.fault == ""
     assert found.errors["loss_low"] < found.errors["loss"] < found.errors["loss_high"]
     curve = found.errors["loss_curve"]
@@ -178,12 +176,12 @@ def test_small_gradients_survive_under_a_scale_alone(truths):
     assert vanished("fp16_pure") > 0.5
 
 
-def test_memory_is_that_of_the_tensors(truths):
+def test_memory_is_that_of_the_tensors(sound):
     x = draw()
     count, activations = sum(tensor.numel() for tensor in x.parameters.values()), []
 
     def kept(name):
-        found = judged(build(name), truths).errors
+        found = sound(name).errors
         activations.append(found["activation_memory"])
         return [found[f"{what}_memory"] / count for what in ("weight", "gradient", "optimizer")]
 
@@ -192,9 +190,7 @@ def test_memory_is_that_of_the_tensors(truths):
     assert kept("bf16_pure") == pytest.approx([2, 2, 4], rel=0.01)
     assert kept("bf16_master") == pytest.approx([6, 6, 8], rel=0.01)  # masters, and gradients for them
     assert activations[2] == activations[3] < 0.7 * activations[0]
-    in_float32, in_half = (
-        judged(build(name), truths).errors["activation_memory"] for name in ("fp32_highest", "bf16_pure")
-    )
+    in_float32, in_half = (sound(name).errors["activation_memory"] for name in ("fp32_highest", "bf16_pure"))
     assert in_half < 0.7 * in_float32
 
 

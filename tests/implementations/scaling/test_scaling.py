@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from implementations._training.shapes import Shape
 from implementations.scaling import workload as scaling
 from tests.implementations.ranks import RANKS, on_ranks, planted
 
@@ -51,6 +52,15 @@ FAULTS = (
         "parameters differ between ranks",
     ),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    """Fewer blocks: messages between ranks take the most time, and those of another block are the same again."""
+    whole = Shape.of
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Shape, "of", lambda model, size: replace(whole(model, size), depth=6 if model == "mlp" else 1))
+        yield
 
 
 def draw(**changes):

@@ -20,15 +20,6 @@ def drawn(seed=0, **changes):
     return make_inputs(DEFAULTS | changes, "cpu", torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads that others keep from their cores wait for one another most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_shape_knows_its_parameters(model, size):
@@ -68,7 +59,7 @@ def test_flops_of_a_gpt_are_those_of_its_layers_and_of_attention_to_what_is_seen
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_begins_without_a_notion_and_learns(model):
-    x = drawn(model=model, batch=16, seq=32)
+    x = drawn(model=model, batch=8, seq=16)
     network = x.make_model(x.parameters)
     choices = 256 if model == "gpt" else CLASSES
     losses, optimizer = [], x.make_optimizer(network.parameters())
