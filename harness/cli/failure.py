@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,8 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
         message, code = str(error), EXIT_USAGE
     elif hasattr(error, "format_message"):  # of Typer's parser; its class is not part of the interface
         message, code = error.format_message() or "name a command", EXIT_USAGE
+    elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        message, code = f"{error.strerror}: {error.filename}", EXIT_USAGE
     elif isinstance(error, HarnessError):
         message, code = str(error), EXIT_HARNESS
     else:

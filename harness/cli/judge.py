@@ -17,7 +17,7 @@ from harness.cli.failure import report_and_continue
 from harness.cli.options import parse_option
 from harness.cli.page import write_page
 from harness.core.axis import parse_duration, parse_percent
-from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, UsageError
+from harness.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, HarnessError, UsageError
 from harness.core.run import were_interleaved
 from harness.detect import detect_environment
 from harness.formats.exports import check_savable, save_file
@@ -151,11 +151,19 @@ def _tell_ci(verdict: GateResult, junit: Path | None) -> None:
         with report_and_continue("no JUnit XML"):
             save_file(write_junit(report, decision).encode(), junit)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with report_and_continue(f"no job summary in {summary}"), Path(summary).open("a", encoding="utf-8") as file:
-            file.write(write_summary(report, decision))
+        with report_and_continue("no job summary"):
+            _append(write_summary(report, decision), Path(summary))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in write_workflow_commands(decision):
             typer.echo(line, err=True)
+
+
+def _append(text: str, path: Path) -> None:
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise HarnessError(f"cannot write to {path}: {error.strerror}") from None
 
 
 def _document(verdict: GateResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from harness.core.errors import EXIT_INTERRUPTED, EXIT_OK
+from harness.core.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 _COMPLETION = "_BENCH_COMPLETE"
 
@@ -31,6 +31,10 @@ def _run() -> int:
     from harness.terminal.streams import check_output, guard_streams
 
     guard_streams()
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder is not there any more: change into another") from None
     import typer
     from typer.main import get_command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 Scalar = int | float | str | bool
 
 _BINARY = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_COUNTS_END = 1 << 63  # what tables and tensors can hold
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_LONGEST_S = 1e9  # what the clocks of the system can wait for
 _NUMBER = r"(\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?)"
 
 
@@ -98,27 +101,29 @@ class Axis:
 def parse_count(text: str) -> int:
     """Parse a whole number of at least 1, with an optional binary suffix: ``8k``, ``64MiB``, ``1_024``."""
     match = re.fullmatch(_NUMBER + r"([kmgt]?)(?:i?b)?", text.lower())
-    value = float(match[1].replace("_", "")) * _BINARY[match[2]] if match else 0.0
-    if value < 1 or value != int(value):
-        raise ValueError("expected a whole number of at least 1, such as 8k or 1_024")
-    return int(value)
+    number, unit = (match[1].replace("_", ""), _BINARY[match[2]]) if match else ("0", 1)
+    value = float(number) * unit
+    if not 1 <= value < _COUNTS_END or value != int(value):
+        raise ValueError("expected a whole number of at least 1 and below 2^63, such as 8k or 1_024")
+    return int(number) * unit if number.isdecimal() else int(value)
 
 
 def parse_duration(text: str) -> float:
     """Parse a time above zero into seconds: ``500us``, ``10ms``, ``30s``, ``5m``, ``2`` (seconds)."""
     match = re.fullmatch(_NUMBER + r"\s*(ns|us|ms|s|min|m|h)?", text.lower())
     value = float(match[1].replace("_", "")) * _SECONDS[match[2] or "s"] if match else 0.0
-    if value <= 0:
-        raise ValueError("expected a time above zero, such as 10ms or 30s")
+    if not 0 < value <= _LONGEST_S:
+        raise ValueError("expected a time above zero and of at most 10^9 s, such as 10ms or 30s")
     return value
 
 
 def parse_percent(text: str) -> float:
     """Parse a percentage into a fraction of at least zero: ``2%`` and ``2`` are both 0.02."""
     match = re.fullmatch(_NUMBER + r"\s*%?", text)
-    if not match:
+    value = float(match[1].replace("_", "")) if match else math.inf
+    if value == math.inf:
         raise ValueError("expected a percentage of at least zero, such as 2%")
-    return float(match[1].replace("_", "")) / 100
+    return value / 100
 
 
 def parse_boolean(text: str) -> bool:

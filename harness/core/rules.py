@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass, field, replace
@@ -166,7 +167,8 @@ def _percent(what: str, text: object) -> float:
 
 def _number(what: str, value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     raise UsageError(f"{what}: expected a number of at least 0 in the metric's unit")
 
 

@@ -95,10 +95,13 @@ class Suite:
     policy: Policy
 
 
+_LARGEST_SEED = 1e18  # generators are given a few times as much, in 64 bits
+
+
 def parse_seed(text: str) -> int:
     """Parse a whole number of at least zero."""
-    if not text.isdecimal():
-        raise ValueError("expected a whole number of at least 0")
+    if not text.isdecimal() or float(text) > _LARGEST_SEED:
+        raise ValueError("expected a whole number from 0 to 10^18")
     return int(text)
 
 

@@ -72,6 +72,7 @@ class _Child:
 def _variables(cache: str) -> dict[str, str]:
     """Return the environment of a compiler: no interpreter, nothing from a cache, no paths in the machine code."""
     inherited = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    inherited["TMPDIR"] = tempfile.gettempdir()  # its tools look nowhere else where the folder is missing
     switches = ("TRITON_ALWAYS_COMPILE", "TRITON_DUMP_PTXAS_LOG", "TRITON_DISABLE_LINE_INFO")
     return {**inherited, **dict.fromkeys(switches, "1"), "TRITON_CACHE_DIR": cache}
 
