@@ -72,6 +72,7 @@ def test_a_description_is_written_byte_by_byte_as_it_was_read(name: str) -> None
     text = (DATA / name / "run.json").read_text()
     description = read_description(DATA / name)
     assert json.dumps(description.to_json(), indent=1) == text
+    assert description.extra == {}
     assert description.state == (COMPLETE if name == SIDE else INTERRUPTED)
 
 
