@@ -84,6 +84,7 @@ def test_a_run_that_is_written_now_has_the_keys_of_the_earlier_version(name: str
     for event in (*run.description.launches, *run.description.rests, *run.trials):
         append(folder, event)
     again = read_run(folder)
+    assert again.description.extra == {}
     assert (again.description.launches, again.description.rests) == (run.description.launches, run.description.rests)
     assert repr(again.trials) == repr(run.trials)  # NaN differs from itself
     write_tables(again, [], run.description.state)
