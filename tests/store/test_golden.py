@@ -72,6 +72,7 @@ def test_a_description_is_written_byte_by_byte_as_it_was_read(name: str) -> None
     text = (DATA / name / "run.json").read_text()
     description = read_description(DATA / name)
     assert json.dumps(description.to_json(), indent=1) == text
+    assert description.extra == {}
     assert description.state == (COMPLETE if name == SIDE else INTERRUPTED)
 
 
@@ -83,6 +84,7 @@ def test_a_run_that_is_written_now_has_the_keys_of_the_earlier_version(name: str
     for event in (*run.description.launches, *run.description.rests, *run.trials):
         append_event(folder, event)
     again = read_run(folder)
+    assert again.description.extra == {}
     assert (again.description.launches, again.description.rests) == (run.description.launches, run.description.rests)
     assert repr(again.trials) == repr(run.trials)  # NaN differs from itself
     write_tables(again, [], run.description.state)
