@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,7 +119,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture
 def faked(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs a command in this process, and its workers in none: ``faked(launches, "run", ...)``.
 
@@ -130,16 +131,20 @@ def faked(
         from harness.cli.run import _catalog
 
         for caller in ("harness.cli.measure", "harness.gate", "harness.bisect"):
-            monkeypatch.setattr(f"{caller}.execute", partial(execute_run, open_launcher=launches))
+            monkeypatch.setattr(f"{caller}.execute_run", partial(execute_run, open_launcher=launches))
         for name in [name for name in os.environ if name.startswith("GITHUB_")]:
             monkeypatch.delenv(name)
         monkeypatch.setattr(sys, "argv", [command.BENCH, *arguments])
         monkeypatch.setattr(tempfile, "tempdir", str(place))
+        for stream in ("stdout", "stderr"):  # which a command replaces for its process
+            monkeypatch.setattr(sys, stream, getattr(sys, stream))
         _catalog.cache_clear()
-        capsys.readouterr()
+        capfd.readouterr()
+        interruption = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as ended:
             main()
-        printed = capsys.readouterr()
+        signal.signal(signal.SIGINT, interruption)
+        printed = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, ended.value.code, printed.out, printed.err)
 
     return run
