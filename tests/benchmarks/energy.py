@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 REAL = """
 import json, sys, time
-from harness.probes.energy import step_energy
+from harness.probes.energy import measure_step_energy
 from harness.probes.nvml import Device
 from harness.probes.window import Gauge
 
@@ -66,7 +66,7 @@ found_s = time.perf_counter() - started
 rows = []
 for _ in range(5):
     started = time.perf_counter()
-    energy = step_energy(one, work)
+    energy = measure_step_energy(one, work)
     whole_s, window = time.perf_counter() - started, energy.window
     rows.append(
         [energy.gross.value, energy.gross.uncertainty, spun_s(window.steps), window.seconds, whole_s,

@@ -23,11 +23,11 @@ CODE = """
 import json, sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from harness.doctor.checks import examine
-from harness.doctor.snapshot import look
-machine = look(Path("results"))
+from harness.doctor.checks import run_checks
+from harness.doctor.snapshot import read_snapshot
+machine = read_snapshot(Path("results"))
 machine = replace(machine, environment=replace(machine.environment, torch_cuda=sys.stdin.read()))
-found = examine(machine)
+found = run_checks(machine)
 print(json.dumps({subject: {one.name: asdict(one) for one in each} for subject, each in found.items()}))
 """
 Found = dict[str, dict[str, str]]
@@ -184,9 +184,9 @@ def test_gpus_that_answer_no_more_are_named_and_why(newest: StandIn) -> None:
     code = """
 import json, sys
 from pathlib import Path
-from harness.detect import detect
+from harness.detect import detect_environment
 from harness.doctor.driver import ask_driver
-environment = detect()
+environment = detect_environment()
 print("up", flush=True)
 sys.stdin.readline()
 driver = ask_driver(environment)

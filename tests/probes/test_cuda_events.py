@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.flag import Flag
 from harness.probes import cuda_events
 from harness.probes.cuda_events import CudaClock
 
@@ -148,20 +149,20 @@ def test_gaps_between_launches_are_hidden(line: Timeline, name: str, mode: str) 
     step, device_s = HIDDEN[name]
     found = sampled(line, step, mode)[SETTLED:]
     assert [values["time"] for values, _ in found] == pytest.approx([device_s] * len(found), rel=1e-6)
-    assert {flags for _, flags in found} == {""}
+    assert {flags for _, flags in found} == {()}
 
 
 def test_a_larger_block_is_hidden_from_its_first_sample_on(line: Timeline) -> None:
     clock, step = CudaClock("cuda:0", "hot"), launches(10, 1e-6)
     found = [clock.sample(lambda: step(line), block) for block in (1, 1, 80, 80)]
     assert [values["time"] for values, _ in found[1:]] == pytest.approx([10e-6] * 3, rel=1e-6)
-    assert [flags for _, flags in found[1:]] == ["", "", ""]
+    assert [flags for _, flags in found[1:]] == [(), (), ()]
 
 
 @pytest.mark.parametrize("name", EXPOSED)
 def test_what_cannot_be_hidden_is_flagged(line: Timeline, name: str) -> None:
     found = sampled(line, EXPOSED[name])
-    assert {flags for _, flags in found[SETTLED:]} == {"exposed"}
+    assert {flags for _, flags in found[SETTLED:]} == {(Flag.EXPOSED,)}
 
 
 @pytest.mark.parametrize("name", [*HIDDEN, *EXPOSED])
@@ -190,7 +191,7 @@ def test_a_host_that_is_held_up_once_is_flagged_once(line: Timeline) -> None:
         line.launch(5e-6)
 
     found = sampled(line, step)[SETTLED:]
-    assert [flags for _, flags in found] == ["exposed" if pause else "" for pause in pauses_s[SETTLED:]]
+    assert [flags for _, flags in found] == [(Flag.EXPOSED,) if pause else () for pause in pauses_s[SETTLED:]]
 
 
 def test_a_host_that_is_slower_from_now_on_is_hidden_again(line: Timeline) -> None:
@@ -202,5 +203,5 @@ def test_a_host_that_is_slower_from_now_on_is_hidden_again(line: Timeline) -> No
         line.launch(5e-6)
 
     found = sampled(line, step)
-    assert [flags for _, flags in found[-10:]] == [""] * 10
+    assert [flags for _, flags in found[-10:]] == [()] * 10
     assert [values["time"] for values, _ in found[-10:]] == pytest.approx([10e-6] * 10)

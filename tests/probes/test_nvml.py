@@ -22,7 +22,7 @@ INSTANT, MODULE = "field.186.0", "field.186.1"
 
 PRELUDE = """
 import json, math, os, sys, threading, time
-from harness.probes.energy import idle_power, step_energy
+from harness.probes.energy import measure_idle_power, measure_step_energy
 from harness.probes.meter import MeterError
 from harness.probes.nvml import Device
 from harness.probes.window import Gauge
@@ -56,7 +56,7 @@ MEASURED = """
 device = Device()
 meter, check = device.meters()
 one = Gauge(meter, check=check, queued=True, seed=1)
-show(step_energy(one, work, wanted={wanted}))
+show(measure_step_energy(one, work, wanted={wanted}))
 """
 
 # An index of CUDA's, CUDA_VISIBLE_DEVICES, and the device that is meant on a machine with three.
@@ -254,11 +254,11 @@ def test_net_energy_is_that_above_the_power_at_rest(nvml: StandIn) -> None:
 device = Device()
 meter, check = device.meters()
 one = Gauge(meter, check=check, queued=True, seed=1)
-idle = idle_power(one, wanted=0.05)
+idle = measure_idle_power(one, wanted=0.05)
 busy("{0} ")
-energy = step_energy(one, work, wanted=0.05)
+energy = measure_step_energy(one, work, wanted=0.05)
 busy("{0}\\n")
-after = idle_power(one, wanted=0.05)
+after = measure_idle_power(one, wanted=0.05)
 figures = [[one.value, one.uncertainty] for one in (idle, energy.gross, energy.power)]
 print(json.dumps([*figures, energy.step_s, after.value]))
 """

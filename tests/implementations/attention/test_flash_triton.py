@@ -17,7 +17,7 @@ from typing import Any
 INTERPRET = """
 import json, sys
 import torch
-from harness.launch.worker.checking import compare
+from harness.launch.worker.checking import compare_output
 from implementations.attention.flash_triton import flash_triton
 from implementations.attention.workload import workload
 
@@ -26,17 +26,17 @@ for params in json.load(sys.stdin):
     x = workload.make_inputs(workload.params(params), "cpu", torch.Generator().manual_seed(0))
     step = flash_triton(x)
     step()
-    same = compare(step(), workload.reference(x)).fault
+    same = compare_output(step(), workload.reference(x)).fault
     other = workload.make_inputs(workload.params(params), "cpu", torch.Generator().manual_seed(1))
     for name in ("q", "k", "v"):
         getattr(x, name).copy_(getattr(other, name))
-    print(json.dumps([same, compare(step(), workload.reference(x)).fault]))
+    print(json.dumps([same, compare_output(step(), workload.reference(x)).fault]))
 """
 
 # Reads [{arch, dtype, head_dim}] and prints, for the static choice of each kernel, what the compiler made of it.
 COMPILE = """
 import json, sys
-from harness.inspect.compiler import made_of
+from harness.inspect.compiler import compile_kernel
 from implementations.attention._flash_backward import backward_kernels
 from implementations.attention._flash_forward import forward_kernels
 from implementations.attention._flash_problem import FORWARD, KEYS, ROWS, Problem, space
@@ -47,7 +47,7 @@ for job in json.load(sys.stdin):
     static = [space(table, problem)[:1] for table in (FORWARD, KEYS, ROWS)]
     _, *backward = backward_kernels(problem, *static[1:])
     for kernel in forward_kernels(problem, static[0]) + backward:
-        print(json.dumps({**job, "kernel": kernel.function.__name__, **made_of(kernel, job["arch"])}))
+        print(json.dumps({**job, "kernel": kernel.function.__name__, **compile_kernel(kernel, job["arch"])}))
 """
 
 

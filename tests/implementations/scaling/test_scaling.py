@@ -29,7 +29,7 @@ DEFAULTS = {axis.name: axis.parse(axis.default) for axis in scaling.workload.axe
 # What is put into an implementation's source, and what is said of it.
 FAULTS = (
     # SUM for mean
-    ("per_parameter_allreduce", "parameter.grad /= ranks", "pass", "gradient_error"),
+    ("per_parameter_allreduce", "gradient /= ranks", "pass", "gradient_error"),
     ("ddp_no_overlap", "full /= torch.distributed.get_world_size()", "pass", "gradient_error"),
     ("ddp_accumulate", " / _PARTS", "", "gradient_error"),
     # a parameter or a bucket that is left out, ranks that keep their own, a last part that is not sent either
