@@ -33,7 +33,7 @@ def copies(x):
 def mistypes(x):
     """Copy, under an instrument that does not know what its number is called."""
     import harness.launch.worker.case_worker as worker
-    worker.has_phases, worker.phases = lambda names: True, lambda step, ranks: {"fowrard_time": 1.0}
+    worker.has_phases, worker.measure_phases = lambda names: True, lambda step, ranks: {"fowrard_time": 1.0}
     return lambda: x.clone()
 '''
 
