@@ -108,7 +108,7 @@ def test_the_harness_knows_no_workload_by_name() -> None:
 
 def test_the_top_level_holds_what_it_should_and_no_more() -> None:
     wanted = {"pyproject.toml", "harness", "implementations", "suites", "results", "tests", "README.md"}
-    allowed = wanted | {"LICENSE", "Makefile", "dist"}
+    allowed = wanted | {"LICENSE", "Makefile", "dist", "findings"}
     present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert wanted <= present
     assert present <= allowed

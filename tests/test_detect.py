@@ -27,12 +27,12 @@ def test_the_machine_is_read_without_torch_and_as_the_kernel_tells_it() -> None:
     assert here.memory_total == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.05)
     assert 0 < read_available_memory() <= here.memory_total
     assert here.packages["torch"]
-    code = "import sys; from harness.detect import detect; detect(); print('torch' in sys.modules)"
+    code = "import sys; import harness.detect as here; here.detect_environment(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_a_process_that_may_use_one_core_is_seen_to_have_one() -> None:
-    code = "import os; os.sched_setaffinity(0, {0}); from harness.detect import usable_cpus; print(usable_cpus())"
+    code = "import os; os.sched_setaffinity(0, {0}); import harness.detect as here; print(here.count_usable_cpus())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
     assert count_usable_cpus() >= 1
 
