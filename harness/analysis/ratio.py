@@ -38,15 +38,7 @@ class Ratio:
 def compare_times(case: Sequence[Trial], baseline: Sequence[Trial], *, paired: bool) -> Ratio | None:
     """Return the ratio of times, case over baseline, or None where one of them has no times in common launches."""
     found = estimate_log_ratio(case, baseline, PRIMARY, paired=paired)
-    if not found:
-        return None
-    return Ratio(
-        exponentiate_log(found.centre),
-        exponentiate_log(found.low),
-        exponentiate_log(found.high),
-        paired,
-        exponentiate_log(found.detectable) - 1,
-    )
+    return _ratio_of(found, paired=paired) if found else None
 
 
 def average_ratios(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]], *, paired: bool) -> Ratio | None:
@@ -71,14 +63,7 @@ def average_ratios(questions: Sequence[tuple[Sequence[Trial], Sequence[Trial]]],
     means = estimate_mean(
         [[fmean(turn) for turn in zip(*(one[launch] for one in logs), strict=False)] for launch in common]
     )
-    mean = replace(means, centre=fmean(one.centre for one in known))
-    return Ratio(
-        exponentiate_log(mean.centre),
-        exponentiate_log(mean.low),
-        exponentiate_log(mean.high),
-        paired,
-        exponentiate_log(mean.detectable) - 1,
-    )
+    return _ratio_of(replace(means, centre=fmean(one.centre for one in known)), paired=paired)
 
 
 def estimate_log_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric: str, *, paired: bool) -> Interval | None:
@@ -115,6 +100,17 @@ def estimate_launch_ratio(ours: Sequence[Trial], theirs: Sequence[Trial], metric
         return None
     us, them = (estimate_mean([[math.log(value)] for value in side]) for side in sides)
     return us.minus(them)
+
+
+def _ratio_of(logs: Interval, *, paired: bool) -> Ratio:
+    """Return the ratio whose logarithm an interval is of."""
+    return Ratio(
+        exponentiate_log(logs.centre),
+        exponentiate_log(logs.low),
+        exponentiate_log(logs.high),
+        paired,
+        exponentiate_log(logs.detectable) - 1,
+    )
 
 
 def _logs_by_launch(
