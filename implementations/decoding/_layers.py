@@ -186,8 +186,12 @@ class Parallel(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.in_order = [Module(config, META) for _ in range(AHEAD)]
-        self.blocks = nn.ModuleList(self.in_order)
+        self.blocks = nn.ModuleList(Module(config, META) for _ in range(AHEAD))
+
+    @property
+    def in_order(self) -> list[Module]:
+        """The blocks by the token that each drafts; a ModuleList does not say of which type they are."""
+        return [block for block in self.blocks if isinstance(block, Module)]
 
     def begin_like(self, model: Llama) -> None:
         """Begin as what passes the model's last state on."""
